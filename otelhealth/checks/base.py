@@ -1,0 +1,225 @@
+"""What a check is: its settings, what a probe is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self, TypeVar
+
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from otelhealth.checks.levels import Levels
+from otelhealth.clock import Clock
+from otelhealth.cron import Cron
+from otelhealth.errors import ProbeError
+from otelhealth.model import CheckResult, Measurement, Status, Surroundings, Threads
+from otelhealth.units import Duration, Share
+
+T = TypeVar("T")
+Instrument = Literal["gauge", "counter", "updowncounter", "histogram"]
+TIERS = (1, 2, 3, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A measurement that a kind declares, and the metric it leaves as.
+
+    `metric` is the semantic convention's name where there is one, else `otelhealth.<kind>.<name>`. With `per_check`
+    the series carries `otelhealth.check.name`; the host's own figures (`system.*`) do without. `counter` values are
+    cumulative readings (of the kernel, of a server). `attributes` names the keys its measurements may carry.
+    """
+
+    name: str
+    unit: str
+    instrument: Instrument
+    description: str
+    metric: str
+    attributes: tuple[str, ...] = ()
+    per_check: bool = True
+
+
+class Settings(BaseModel):
+    """The base of all that a user configures: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=False)
+
+
+class Threshold(Settings):
+    """When runs make a state."""
+
+    max_response_time: Duration = Field(5.0, description="A passing run that took longer is `warn`.")
+    max_failure_rate: Share = Field(
+        0.1, description="Share of failed runs among the last 20 above which the state is `warn`, judged once 20 exist."
+    )
+    max_consecutive_failures: int = Field(3, ge=1, le=1000, description="Failures in a row that make the state `fail`.")
+    rise: int = Field(1, ge=1, le=1000, description="Successes in a row that end a `fail`.")
+
+
+class Context:
+    """What one attempt of a probe is given. `memory` belongs to the check and outlives the run."""
+
+    __slots__ = (
+        "_lines",
+        "clock",
+        "deadline",
+        "memory",
+        "name",
+        "propagate",
+        "span",
+        "surroundings",
+        "threads",
+        "tracer",
+    )
+
+    def __init__(  # noqa: PLR0913 - built in one place, the runner
+        self,
+        name: str,
+        *,
+        clock: Clock,
+        deadline: float,
+        memory: MutableMapping[str, Any],
+        threads: Threads,
+        surroundings: Surroundings,
+        tracer: Tracer,
+        span: Span,
+        propagate: bool = True,
+    ) -> None:
+        self.name = name
+        self.clock = clock
+        self.deadline = deadline  # of clock.monotonic()
+        self.memory = memory
+        self.threads = threads
+        self.surroundings = surroundings
+        self.tracer = tracer
+        self.span = span
+        self.propagate = propagate
+        self._lines: list[str] | None = None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(self._lines or ())
+
+    def remaining(self) -> float:
+        """Seconds until this attempt's deadline, never below 0."""
+        return max(0.0, self.deadline - self.clock.monotonic())
+
+    def log(self, line: str) -> None:
+        """Keep a line (no secrets) with the result; the first 100 are kept."""
+        if self._lines is None:
+            self._lines = []
+        if len(self._lines) < 100:
+            self._lines.append(line[:500])
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        """`function()` in the bounded pool for sync code."""
+        return await self.threads.run(self.name, function)
+
+    @contextmanager
+    def client_span(self, name: str, attributes: Mapping[str, Any]) -> Iterator[Span]:
+        """The CLIENT span of this attempt, by the protocol's own conventions.
+
+        A ProbeError (or a cancellation by the deadline) inside marks it ERROR with its `error.type`.
+        """
+        span = self.tracer.start_span(
+            name, context=trace.set_span_in_context(self.span), kind=SpanKind.CLIENT, attributes=attributes
+        )
+        try:
+            yield span
+        except BaseException as error:
+            kind = error.error_type if isinstance(error, ProbeError) else type(error).__name__
+            span.set_attribute("error.type", "timeout" if kind == "CancelledError" else kind)
+            span.set_status(StatusCode.ERROR)
+            raise
+        finally:
+            span.end()
+
+    def traceparent(self, span: Span) -> str | None:
+        """The W3C header that continues the trace in the target; None where there is no trace or it is turned off."""
+        context = span.get_span_context()
+        if not self.propagate or not context.is_valid:
+            return None
+        return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+
+
+class Check(Settings):
+    """One configured check. A kind subclasses it with its own fields, its quantities and its `probe`."""
+
+    quantities: ClassVar[tuple[Quantity, ...]] = ()
+    default_levels: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    in_process: ClassVar[bool] = False  # looks only at this process and its host's kernel: may join the `live` group
+    requests: ClassVar[bool] = False  # its runs are requests whose latency and errors stand for the service's
+    summary: ClassVar[str] = ""  # one line for `otelhealth kinds` and README
+
+    kind: str
+    name: str = Field(
+        "", max_length=100, pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$", description="The key under `checks`."
+    )
+    enabled: bool = Field(True, description="A disabled check is shown as disabled, never run and never counted.")
+    category: Literal["system", "service", "external"] = Field("service", description="What it speaks of.")
+    every: Duration = Field(30.0, ge=0.1, le=366 * 86400, description="Interval between starts.")
+    cron: str | None = Field(None, description="Starts by a cron expression instead of `every`.")
+    timezone: str = Field("UTC", description="IANA zone of `cron`.")
+    timeout: Duration = Field(10.0, gt=0, le=3600, description="Deadline of one attempt; may exceed `every`.")
+    retries: int = Field(0, ge=0, le=10, description="Further attempts when one fails.")
+    retry_delay: Duration = Field(1.0, le=600, description="Pause before each further attempt.")
+    jitter: Share = Field(0.0, description="Share of `every` by which each start is moved at random.")
+    grace: Duration | None = Field(
+        None, description="No finished run within every + grace: `unknown`, stale. Default 2 x every."
+    )
+    tier: Literal[1, 2, 3, 4] = Field(2, description="1 is the most important: its failure makes the service critical.")
+    groups: tuple[str, ...] = Field((), description="`live`, `ready`, `startup`, or own groups.")
+    depends_on: tuple[str, ...] = Field((), description="Checks whose failure explains this one's.")
+    tags: tuple[str, ...] = Field((), description="Free labels, shown and matched.")
+    levels: Levels = Field(default_factory=Levels, description="Ranges of a measurement that mean `warn` or `fail`.")
+    threshold: Threshold = Field(default_factory=Threshold, description="When runs make a state.")
+    peer: str | None = Field(
+        None, max_length=200, description="`service.peer.name`: the other service this check speaks of."
+    )
+    propagate: bool = Field(True, description="Send `traceparent` to the target.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        Cron("* * * * *", value)
+        return value
+
+    @model_validator(mode="after")
+    def _check_common(self) -> Self:
+        if self.cron is not None:
+            Cron(self.cron, self.timezone)
+        if "live" in self.groups and not self.in_process:
+            raise ValueError(f"kind {self.kind} looks outside the process and cannot join `live`; use `ready`")
+        known = {quantity.name for quantity in self.quantities} | {"duration"}
+        for measurement in self.levels.names:
+            if self.quantities and measurement not in known:
+                raise ValueError(
+                    f"levels: {self.kind} has no measurement {measurement!r}; it has {', '.join(sorted(known))}"
+                )
+        return self
+
+    async def probe(self, ctx: Context) -> CheckResult:
+        """One attempt. What the target reports, refuses or times out on is `fail` (returned, or a ProbeError);
+        any other exception is `unknown`. Cancellation at the deadline must close what was opened."""
+        raise NotImplementedError
+
+
+def passed(message: str, *measurements: Measurement, details: Mapping[str, Any] | None = None) -> CheckResult:
+    """A run that saw what it wanted."""
+    return CheckResult(Status.PASS, message, None, measurements, details or {})
+
+
+def warned(
+    error_type: str, message: str, *measurements: Measurement, details: Mapping[str, Any] | None = None
+) -> CheckResult:
+    """A run that saw something to look at."""
+    return CheckResult(Status.WARN, message, error_type, measurements, details or {})
+
+
+def failed(
+    error_type: str, message: str, *measurements: Measurement, details: Mapping[str, Any] | None = None
+) -> CheckResult:
+    """A run that saw the target fail."""
+    return CheckResult(Status.FAIL, message, error_type, measurements, details or {})

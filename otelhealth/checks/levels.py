@@ -1,0 +1,135 @@
+"""Ranges of measurements: the second act, after the probe acquired and before the sentence presents."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
+
+from otelhealth.model import CheckResult, Measurement, Status
+from otelhealth.units import parse_duration, parse_size, quantity_text
+
+SEVERITY = {Status.PASS: 0, Status.WARN: 1, Status.FAIL: 2, Status.UNKNOWN: 3}
+
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+_RANGE = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*(\S.*?)\s*")
+
+
+def _number(text: str) -> float:
+    """A bound: a plain number, a share (`85%`), a duration (s) or a size (By)."""
+    if text.endswith("%"):
+        return float(text[:-1]) / 100
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return parse_duration(text)
+    except ValueError:
+        return float(parse_size(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A comparison such as `> 85%`, `>= 1s`, `< 200MB`, `!= 0`: the values that mean trouble."""
+
+    text: str
+    symbol: str
+    bound: float
+
+    @classmethod
+    def parse(cls, text: object) -> Range:
+        """Raises ValueError with the remedy for anything that is not a comparison."""
+        match = _RANGE.fullmatch(text) if isinstance(text, str) else None
+        try:
+            if match:
+                return cls(str(text).strip(), match[1], _number(match[2]))
+        except ValueError:
+            pass
+        raise ValueError(f"{text!r} is not a range; write one such as '> 85%', '>= 1s', '< 200MB'")
+
+    def holds(self, value: float) -> bool:
+        return _COMPARE[self.symbol](value, self.bound)
+
+
+class Level(BaseModel):
+    """The ranges of one measurement."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    warn: str | None = Field(None, description="A value in this range makes the run `warn`, such as `> 85%`.")
+    fail: str | None = Field(None, description="A value in this range makes the run `fail`.")
+
+    @field_validator("warn", "fail")
+    @classmethod
+    def _parses(cls, value: str | None) -> str | None:
+        if value is not None:
+            Range.parse(value)
+        return value
+
+
+class Levels(RootModel[dict[str, Level]]):
+    """`{measurement: {warn: RANGE, fail: RANGE}}`; `duration` (s) is there for every kind."""
+
+    model_config = ConfigDict(frozen=True)
+
+    root: dict[str, Level] = Field(default_factory=dict)
+
+    @property
+    def names(self) -> Iterator[str]:
+        return iter(self.root)
+
+
+Judge = Callable[[Measurement], tuple[Status, str]]
+
+
+class LevelJudge:
+    """The levels of one check, parsed once; a user's level replaces the kind's default for that measurement."""
+
+    __slots__ = ("_ranges",)
+
+    def __init__(self, levels: Levels, defaults: Mapping[str, Mapping[str, str]]) -> None:
+        chosen: dict[str, Mapping[str, Any]] = dict(defaults)
+        chosen |= {name: level.model_dump(exclude_none=True) for name, level in levels.root.items()}
+        self._ranges: dict[str, tuple[tuple[Status, Range], ...]] = {
+            name: tuple(
+                (status, Range.parse(level[status])) for status in (Status.FAIL, Status.WARN) if status in level
+            )
+            for name, level in chosen.items()
+        }
+
+    def judge(self, result: CheckResult, duration: float) -> CheckResult:
+        """`result` with each measurement's status, the worst of all as its own, and the sentence that names it."""
+        if not self._ranges:
+            return result
+        worst, sentence, measurements = result.status, "", []
+        for measurement in result.measurements:
+            status, text = self._of(measurement.name, measurement.key, measurement.value, measurement.unit)
+            measurements.append(measurement if status is Status.PASS else replace(measurement, status=status))
+            if SEVERITY[status] > SEVERITY[worst]:
+                worst, sentence = status, text
+        status, text = self._of("duration", "duration", duration, "s")
+        if SEVERITY[status] > SEVERITY[worst]:
+            worst, sentence = status, text
+        if not sentence:
+            return replace(result, measurements=tuple(measurements))
+        message = f"{sentence} ({result.message})" if result.message else sentence
+        kind = result.error_type or "level_exceeded"
+        return replace(result, status=worst, message=message, error_type=kind, measurements=tuple(measurements))
+
+    def _of(self, name: str, key: str, value: float, unit: str) -> tuple[Status, str]:
+        for status, limit in self._ranges.get(name, ()):
+            if limit.holds(value):
+                return status, f"{key} is {quantity_text(value, unit)}, {status} at {limit.text}"
+        return Status.PASS, ""

@@ -1,0 +1,51 @@
+"""Finds the kinds: each module of `otelhealth/kinds`, and the entry points of the group `otelhealth.kinds`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import entry_points
+
+from otelhealth.checks.base import Check
+from otelhealth.errors import OtelHealthError
+
+PACKAGE = "otelhealth.kinds"
+GROUP = "otelhealth.kinds"
+
+
+def kind_of(check: type[Check]) -> str:
+    """The value of its `kind: Literal[...]`."""
+    default = check.model_fields["kind"].default
+    if not isinstance(default, str):
+        raise OtelHealthError(f"{check.__module__}.{check.__name__} has no kind", 'add `kind: Literal["x"] = "x"`')
+    return default
+
+
+def _in_folder() -> dict[str, type[Check]]:
+    folder = importlib.import_module(PACKAGE)
+    found: dict[str, type[Check]] = {}
+    for module in pkgutil.iter_modules(folder.__path__):
+        loaded = importlib.import_module(f"{PACKAGE}.{module.name}")
+        for _, member in inspect.getmembers(loaded, inspect.isclass):
+            if issubclass(member, Check) and member.__module__ == loaded.__name__ and not inspect.isabstract(member):
+                found[kind_of(member)] = member
+    return found
+
+
+@cache
+def all_kinds() -> Mapping[str, type[Check]]:
+    """Every kind by its name, sorted; a third party's kind may not take a name of ours."""
+    found = _in_folder()
+    for point in entry_points(group=GROUP):
+        if point.name in found:
+            raise OtelHealthError(f"the entry point {point.value} takes the name of kind {point.name!r}", "rename it")
+        try:
+            found[point.name] = point.load()
+        except Exception as error:
+            raise OtelHealthError(
+                f"kind {point.name!r} ({point.value}) cannot be loaded: {error}", "repair or remove it"
+            ) from error
+    return dict(sorted(found.items()))

@@ -1,0 +1,31 @@
+"""Cron expressions in a time zone, by cronsim (Debian cron's rules for daylight saving time)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
+
+
+class Cron:
+    """A schedule such as `0 2 * * *` in `Europe/Paris`; raises ValueError for a bad expression or zone."""
+
+    def __init__(self, expression: str, timezone: str = "UTC") -> None:
+        self.expression = expression
+        self.timezone = timezone
+        try:
+            self._zone = ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"unknown time zone {timezone!r}; use an IANA name such as Europe/Paris") from error
+        try:
+            next(CronSim(expression, datetime.now(self._zone)))
+        except CronSimError as error:
+            raise ValueError(f"bad cron expression {expression!r}: {error}") from error
+        except StopIteration as error:
+            raise ValueError(f"cron expression {expression!r} never comes due") from error
+
+    def after(self, moment: float) -> float:
+        """The first due time (Unix seconds) strictly after `moment`."""
+        start = datetime.fromtimestamp(moment, UTC).astimezone(self._zone)
+        return next(CronSim(self.expression, start)).timestamp()

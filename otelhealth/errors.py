@@ -1,0 +1,55 @@
+"""The errors a user meets: a sentence, and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class OtelHealthError(Exception):
+    """The base of every error meant for a user: `sentence` says what is wrong, `remedy` what to do."""
+
+    def __init__(self, sentence: str, remedy: str = "") -> None:
+        self.sentence = sentence
+        self.remedy = remedy
+        super().__init__(f"{sentence}; {remedy}" if remedy else sentence)
+
+
+class MissingLibraryError(OtelHealthError):
+    """A kind needs a client library that is not installed."""
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(f"{library} is not installed", f"pip install 'otelhealth[{extra}]'")
+
+
+class ProbeError(OtelHealthError):
+    """What a target reported, refused or timed out on: the run is `fail`, of the low-cardinality class `error_type`."""
+
+    def __init__(self, error_type: str, sentence: str) -> None:
+        self.error_type = error_type
+        super().__init__(sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a configuration: where, what, and the remedy."""
+
+    file: str
+    path: str
+    sentence: str
+    remedy: str = ""
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        where = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        place = f"{where}: {self.path}: " if self.path else f"{where}: "
+        return place + self.sentence + (f"; {self.remedy}" if self.remedy else "")
+
+
+class ConfigError(OtelHealthError):
+    """A configuration that cannot be used; `problems` holds all of them, in the order of the file."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in problems))

@@ -1,0 +1,345 @@
+"""The words all rooms share: results, states, reports, and what a lower floor may ask of a higher one. No behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, NotRequired, Protocol, TypedDict, TypeVar
+
+T = TypeVar("T")
+Attributes = tuple[tuple[str, str], ...]
+
+
+class Status(StrEnum):
+    """Of a run (`last_result`) and, debounced, of a check (`status`)."""
+
+    PASS = "pass"  # noqa: S105 - the word of the format, no password
+    WARN = "warn"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+class ServiceStatus(StrEnum):
+    """Of the whole service, best first."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A number with its unit (UCUM: `s`, `By`, `1` for a share 0..1, `{thing}` for a count).
+
+    `name` is that of a Quantity its kind declares; `attributes` tell several of one name apart (a mount, a cpu mode).
+    """
+
+    name: str
+    value: float
+    unit: str
+    attributes: Attributes = ()
+    status: Status = Status.PASS
+
+    @property
+    def key(self) -> str:
+        """The name in a record: `utilization`, or `utilization[/var]` where attributes tell several apart."""
+        return f"{self.name}[{','.join(value for _, value in self.attributes)}]" if self.attributes else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One run. A probe gives the first half; the runner completes it."""
+
+    status: Status
+    message: str = ""
+    error_type: str | None = (
+        None  # a low-cardinality class such as `timeout`, `connection_refused`, `503`; None on pass
+    )
+    measurements: tuple[Measurement, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)  # JSON-able, redacted by the kind
+
+    name: str = ""
+    started: float = 0.0  # Unix seconds
+    duration: float = 0.0  # seconds, all attempts
+    attempts: int = 1
+    trace_id: str = ""  # 32 hex digits, or "" where nothing is traced
+    span_id: str = ""
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A check's debounced state moved: `since` when the first run showed it (the true time), decided `at`."""
+
+    name: str
+    previous: Status
+    status: Status
+    since: float  # Unix seconds
+    at: float  # Unix seconds
+    message: str = ""
+    error_type: str | None = None
+    trace_id: str = ""
+    span_id: str = ""
+
+
+class ThresholdRecord(TypedDict):
+    max_response_time_ms: int
+    max_failure_rate: float
+    max_consecutive_failures: int
+
+
+class MeasurementRecord(TypedDict):
+    value: float
+    unit: str
+    status: str
+
+
+class CheckRecord(TypedDict):
+    """One check in `/health/detailed`. Clients in typed languages decode it: int and float are meant."""
+
+    name: str
+    kind: str
+    category: str
+    tier: int
+    enabled: bool
+    status: str
+    last_result: str
+    message: str
+    duration_ms: int
+    last_success: int | None
+    last_failure: int | None
+    last_run: int | None
+    failure_count: int
+    threshold: ThresholdRecord
+    since: int | None
+    measurements: dict[str, MeasurementRecord]
+    details: dict[str, Any]
+    error_type: str | None
+    trace_id: str
+    seconds_since_last: float | None
+    success_rate_7d: float | None
+    avg_response_time_1h: float | None
+    error_count_24h: int
+    flapping: bool
+    stale: bool
+    running: bool
+    maintenance: bool
+    explained_by: str | None
+    groups: list[str]
+    tags: list[str]
+    log: list[str]
+
+
+class RunRecord(TypedDict):
+    """One past run in `/health/checks/{name}/history`."""
+
+    started: float
+    status: str
+    duration_ms: int
+    message: str
+    error_type: str | None
+    trace_id: str
+
+
+class ChangeRecord(TypedDict):
+    """One past state change in `/health/checks/{name}/history`."""
+
+    at: float
+    since: float
+    previous: str
+    status: str
+    message: str
+
+
+class History(TypedDict):
+    name: str
+    runs: list[RunRecord]
+    changes: list[ChangeRecord]
+
+
+class ResponseTimes(TypedDict):
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    average_ms: float
+
+
+class ErrorRates(TypedDict):
+    rate_1min: float
+    rate_5min: float
+    rate_15min: float
+    total_errors_24h: int
+
+
+class Performance(TypedDict):
+    """`performance` of the report; never null: without requests the figures are 0.0, `requests` 0 and `source` None."""
+
+    cpu_usage_percent: float
+    memory_usage_mb: int
+    memory_usage_percent: float
+    disk_usage_percent: float
+    disk_mount: str
+    network_connections: int
+    scope: Literal["container", "host"]
+    response_times: ResponseTimes
+    error_rates: ErrorRates
+    requests: int
+    source: str | None
+
+
+class Summary(TypedDict):
+    healthy: int
+    total: int
+    errors: list[str]
+
+
+class ConfigRecord(TypedDict):
+    """Which configuration is in force, and why a newer one is not."""
+
+    file: str | None
+    loaded: int
+    reloads: int
+    error: str | None
+    restart_needed: list[str]
+
+
+class HealthReport(TypedDict):
+    """`/health/detailed`."""
+
+    status: str
+    timestamp: int
+    service: str
+    version: str
+    uptime_seconds: int
+    starting: bool
+    draining: bool
+    checks: dict[str, CheckRecord]
+    performance: Performance
+    alerts: list[dict[str, Any]]
+    summary: Summary
+    score: float
+    slo: dict[str, Any]
+    groups: dict[str, bool]
+    config: NotRequired[ConfigRecord]
+    agent: NotRequired[dict[str, Any]]
+
+
+class BriefReport(TypedDict):
+    """`/health`."""
+
+    status: str
+    timestamp: int
+    uptime_seconds: int
+    service: str
+    version: str
+    starting: NotRequired[bool]
+    draining: NotRequired[bool]
+
+
+class GroupCheck(TypedDict):
+    status: Literal["ready", "unready"]
+    error: str | None
+
+
+class GroupReport(TypedDict):
+    """`/health/ready`, `/health/startup`."""
+
+    status: Literal["ready", "unready"]
+    checks: dict[str, GroupCheck]
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    value: float
+    time: float  # Unix seconds
+    trace_id: str
+    span_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramValue:
+    """`counts` (not cumulative) has one more item than `bounds` (upper, ascending): those above all bounds."""
+
+    bounds: Sequence[float]
+    counts: Sequence[int]
+    sum: float
+    exemplars: Sequence[Exemplar] = ()
+
+    @property
+    def count(self) -> int:
+        return sum(self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPoint:
+    attributes: Attributes
+    value: float | HistogramValue
+
+
+@dataclass(frozen=True, slots=True)
+class MetricFamily:
+    """One metric with its current points, as `/metrics` renders it: OTel name and unit, cumulative values."""
+
+    name: str
+    unit: str
+    type: Literal["counter", "updowncounter", "gauge", "histogram"]
+    description: str
+    points: Sequence[MetricPoint]
+
+
+class Threads(Protocol):
+    """The bounded pool in which sync code of checks runs. No check holds two threads."""
+
+    async def run(self, owner: str, function: Callable[[], T]) -> T:
+        """`function()` in a thread on behalf of the check `owner`; raises ThreadsBlockedError when none can be had."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPath:
+    """Where telemetry goes: what the otlp kind checks. `headers` hold credentials and are never shown."""
+
+    endpoint: str
+    headers: Mapping[str, str]
+    protocol: str
+
+
+class Surroundings(Protocol):
+    """What a probe may know of the agent around it."""
+
+    @property
+    def export_path(self) -> ExportPath | None: ...
+
+
+class Served(Protocol):
+    """What the server asks of the agent. All but `history` and `run_checks` answer from memory, at once."""
+
+    def revision(self) -> int:
+        """Grows whenever an answer of `brief` or `group`, other than its times, may have changed."""
+        ...
+
+    def brief(self) -> BriefReport: ...
+
+    def report(self) -> HealthReport: ...
+
+    def group(self, name: str) -> GroupReport: ...
+
+    def alive(self) -> bool:
+        """Whether the `live` group's in-process checks hold and the process works."""
+        ...
+
+    def uptime(self) -> float: ...
+
+    def record(self, name: str) -> CheckRecord | None: ...
+
+    def history(self, name: str, since: float, limit: int) -> Awaitable[History]: ...
+
+    def run_checks(self, *names: str) -> Awaitable[Mapping[str, CheckRecord]]:
+        """Run now, judged like any run; raises OtelHealthError where one is asked for too often."""
+        ...
+
+    def families(self) -> Iterable[MetricFamily]: ...
+
+    def resource(self) -> Mapping[str, str]: ...
