@@ -1,0 +1,7 @@
+"""`python -m otelhealth` is `otelhealth`."""
+
+import sys
+
+from otelhealth.cli.main import main
+
+sys.exit(main())

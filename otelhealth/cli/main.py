@@ -1,0 +1,72 @@
+"""The command line: finds the command and imports only what that one needs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+from otelhealth.version import __version__
+
+COMMANDS = {
+    "run": "watch, answer and export until stopped",
+    "check": "run checks once and say how they went (exit 0 pass, 1 warn, 2 fail, 3 unknown or usage error)",
+    "probe": "ask a running agent: exit 0 when healthy or degraded, else 1",
+    "validate": "read a configuration and name all that is wrong with it",
+    "schema": "print the JSON schema of the configuration, for editors",
+    "kinds": "list the kinds of checks, or the fields and measurements of one",
+    "version": "print the version",
+}
+
+
+class Command(Protocol):
+    """A module of this folder."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """The exit code."""
+        ...
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends a usage error with 3, `unknown`, as monitoring plugins do: 2 would say that a check failed."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.print_usage(sys.stderr)
+        self.exit(3, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _overview() -> str:
+    width = max(len(name) for name in COMMANDS)
+    rows = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
+    return f"usage: otelhealth COMMAND [OPTIONS]\n\ncommands:\n{rows}\n\n`otelhealth COMMAND --help` tells more of one."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = words[0] if words else ""
+    if name in ("version", "--version", "-V"):
+        print(f"otelhealth {__version__}")
+        return 0
+    if name not in COMMANDS:
+        wanted = name in ("", "-h", "--help", "help")
+        lead = "" if wanted else f"otelhealth: unknown command {name!r}\n"
+        print(lead + _overview(), file=sys.stdout if wanted else sys.stderr)
+        return 0 if wanted and name else 3
+    command: Command = importlib.import_module(f"otelhealth.cli.{name}")
+    parser = _Parser(prog=f"otelhealth {name}", description=COMMANDS[name])
+    command.configure(parser)
+    try:
+        return command.run(parser.parse_args(words[1:]))
+    except BrokenPipeError:  # the reader (head, grep -q) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
