@@ -58,6 +58,9 @@ class Threshold(Settings):
     rise: int = Field(1, ge=1, le=1000, description="Successes in a row that end a `fail`.")
 
 
+_THRESHOLD, _NO_LEVELS = Threshold(), Levels()  # shared: there may be 10,000 checks
+
+
 class Context:
     """What one attempt of a probe is given. `memory` belongs to the check and outlives the run."""
 
@@ -173,8 +176,10 @@ class Check(Settings):
     groups: tuple[str, ...] = Field((), description="`live`, `ready`, `startup`, or own groups.")
     depends_on: tuple[str, ...] = Field((), description="Checks whose failure explains this one's.")
     tags: tuple[str, ...] = Field((), description="Free labels, shown and matched.")
-    levels: Levels = Field(default_factory=Levels, description="Ranges of a measurement that mean `warn` or `fail`.")
-    threshold: Threshold = Field(default_factory=Threshold, description="When runs make a state.")
+    levels: Levels = Field(
+        default_factory=lambda: _NO_LEVELS, description="Ranges of a measurement that mean `warn` or `fail`."
+    )
+    threshold: Threshold = Field(default_factory=lambda: _THRESHOLD, description="When runs make a state.")
     peer: str | None = Field(
         None, max_length=200, description="`service.peer.name`: the other service this check speaks of."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -31,9 +32,13 @@ def _number(text: str) -> float:
     if text.endswith("%"):
         return float(text[:-1]) / 100
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         pass
+    else:
+        if math.isfinite(number):
+            return number
+        raise ValueError(text)
     try:
         return parse_duration(text)
     except ValueError:

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from otelhealth.cli.main import main
+from otelhealth.cli.probe import default_url
+
+
+@contextmanager
+def answering(code: int, body: bytes) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "exit_code"),
+    [(200, "healthy", 0), (200, "degraded", 0), (503, "unhealthy", 1), (503, "critical", 1), (503, "healthy", 1)],
+)
+def test_probe_ends_with_0_only_when_the_agent_is_healthy_or_degraded(code: int, status: str, exit_code: int) -> None:
+    with answering(code, json.dumps({"status": status}).encode()) as url:
+        assert main(["probe", url]) == exit_code
+
+
+def test_probe_says_who_did_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["probe", "http://127.0.0.1:1/health", "--timeout", "2"]) == 1
+    assert "http://127.0.0.1:1/health: " in capsys.readouterr().err
+
+
+def test_probe_reads_where_the_agent_listens_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTELHEALTH_SERVER__LISTEN", "0.0.0.0:9000")
+    assert default_url() == "http://127.0.0.1:9000/health"
+
+
+def test_probe_imports_the_standard_library_only() -> None:
+    script = (
+        "import sys; from otelhealth.cli.main import main; main(['probe', 'http://127.0.0.1:1/']);"
+        "foreign = {m.split('.')[0] for m in sys.modules} - set(sys.stdlib_module_names) - {'otelhealth', '__main__'};"
+        "print(sorted(m for m in foreign if not m.startswith(('_', 'sitecustomize', 'distutils'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_unknown_command_ends_with_3_and_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rum"]) == 3
+    said = capsys.readouterr().err
+    assert "unknown command 'rum'" in said
+    assert "validate" in said
+
+
+def test_a_usage_error_ends_with_3() -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["probe", "--nonsense"])
+    assert caught.value.code == 3

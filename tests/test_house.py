@@ -1,0 +1,160 @@
+"""The promises the repo keeps by itself: sizes, names, one file and one test and one row per kind."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from otelhealth.checks.base import Check
+from otelhealth.checks.registry import all_kinds
+from otelhealth.units import quantity_text
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "otelhealth"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+TOP = {
+    *("pyproject.toml", "README.md", "Makefile", "LICENSE", "otelhealth", "collector-config", "deploy"),
+    *("tests", "benchmarks", "examples", "docs"),
+}
+BROAD_EXCEPT = {"engine/runner.py", "checks/registry.py"}
+LAZY_IMPORT = {"__init__.py", "cli/main.py"}
+
+
+def tracked() -> list[Path]:
+    names = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    return [ROOT / name for name in names if (ROOT / name).is_file()]
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for path in SOURCES:
+        yield path, ast.parse(path.read_text())
+
+
+def span_without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> int:
+    doc = node.body[0] if ast.get_docstring(node) is not None else None
+    documented = (doc.end_lineno or 0) - doc.lineno + 1 if doc is not None else 0
+    return (node.end_lineno or 0) - node.lineno + 1 - documented
+
+
+def test_the_top_level_holds_only_the_rooms_of_the_house() -> None:
+    seen = {path.relative_to(ROOT).parts[0] for path in tracked()}
+    assert {name for name in seen if not name.startswith(".")} <= TOP
+
+
+def test_files_functions_and_classes_stay_small() -> None:
+    large = [f"{path.name}: {len(path.read_text().splitlines())} lines" for path in SOURCES if _lines(path) >= 300]
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            limit = 150 if isinstance(node, ast.ClassDef) else 40
+            if (
+                isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+                and span_without_docstring(node) > limit
+            ):
+                large.append(f"{path.name}: {node.name} has {span_without_docstring(node)} lines")
+    assert large == []
+
+
+def _lines(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
+def test_no_file_is_called_utils_helpers_common_or_manager() -> None:
+    assert [path for path in SOURCES if re.search(r"util|helper|common|manager|misc", path.stem)] == []
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [str(path) for path, tree in trees() if tree.body and ast.get_docstring(tree) is None]
+    assert silent == []
+
+
+def test_only_the_runner_and_the_plug_in_loading_catch_every_exception() -> None:
+    broad = set()
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ExceptHandler) and (
+                node.type is None
+                or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
+            ):
+                reraises = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
+                if not reraises:
+                    broad.add(path.relative_to(PACKAGE).as_posix())
+    assert broad <= BROAD_EXCEPT
+
+
+def test_own_modules_are_imported_at_the_top_but_for_the_doors() -> None:
+    late = []
+    for path, tree in trees():
+        if path.relative_to(PACKAGE).as_posix() in LAZY_IMPORT:
+            continue
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                late += [
+                    f"{path.name}:{node.lineno}"
+                    for node in ast.walk(function)
+                    if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("otelhealth")
+                ]
+    assert late == []
+
+
+def test_every_lint_exception_has_its_reason_on_its_line() -> None:
+    bare = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in tracked()
+        if path.suffix == ".py"
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(r"# (noqa|type: ignore)", line)
+        and not re.search(r"# (noqa: [A-Z0-9, ]+|type: ignore\[[a-z-, ]+\])\s+(-|#) \S", line)
+    ]
+    assert bare == []
+    settings = (ROOT / "pyproject.toml").read_text()
+    section = settings[settings.index("[tool.ruff.lint]") : settings.index("[tool.importlinter]")]
+    ignores = re.findall(r'^    "[A-Z]+\d*",.*$', section, re.MULTILINE)
+    assert ignores
+    assert [line for line in ignores if "#" not in line] == []
+
+
+@pytest.mark.parametrize("kind", all_kinds())
+def test_a_kind_is_one_source_file_one_test_file_and_one_row_of_the_readme(kind: str) -> None:
+    assert (PACKAGE / "kinds" / f"{kind}.py").is_file()
+    assert (ROOT / "tests" / "kinds" / f"test_{kind}.py").is_file()
+    assert len(re.findall(rf"^\| `{kind}` \|", (ROOT / "README.md").read_text(), re.MULTILINE)) == 1
+
+
+@pytest.mark.parametrize(("kind", "check"), all_kinds().items(), ids=list(all_kinds()))
+def test_a_kind_describes_itself_its_fields_and_its_measurements(kind: str, check: type[Check]) -> None:
+    assert check.summary, kind
+    assert [name for name, field in check.model_fields.items() if name != "kind" and not field.description] == []
+    for quantity in check.quantities:
+        assert quantity.description
+        assert quantity_text(1.5, quantity.unit)
+        own = quantity.metric.startswith("otelhealth.")
+        assert own or quantity.metric.split(".")[0] in {"system", "process", "container", "http", "dns", "db", "tls"}
+    assert set(check.default_levels) <= {quantity.name for quantity in check.quantities} | {"duration"}
+
+
+def test_the_repo_speaks_of_the_project_alone() -> None:
+    words = re.compile(
+        "|".join(
+            ("/" + "work/", "/" + "root/", "farm" + "-", "prox" + r"y\.golang", "pypi" + r"\.org", "hel" + r"per-\d")
+        )
+    )
+    texts = [path for path in tracked() if path.suffix not in {".png", ".sum"} and path.name != "LICENSE"]
+    assert [str(path.relative_to(ROOT)) for path in texts if words.search(path.read_text(errors="replace"))] == []
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    head = "\n".join((ROOT / "README.md").read_text().splitlines()[:25])
+    assert head.index("make run") < head.index("make test")
+
+
+def test_the_dependencies_of_the_core_stay_few() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert len(project["dependencies"]) <= 16
