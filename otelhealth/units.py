@@ -1,17 +1,19 @@
-"""Durations, sizes and shares as people write them, and numbers as people read them."""
+"""Durations, sizes, shares and paths as people write them, and numbers as people read them."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE_UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SIZE_UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+MEMORY = ":memory:"  # SQLite's name for a database without a file
 _NUMBER_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z%]*)")
 
 
@@ -62,6 +64,20 @@ Share = Annotated[
         {"anyOf": [{"type": "string", "pattern": r"^\d+(\.\d+)?%$"}, {"type": "number", "minimum": 0, "maximum": 1}]}
     ),
 ]
+
+
+def _against_config_file(text: str, info: ValidationInfo) -> str:
+    if text == MEMORY:
+        return text
+    base = info.context.get("base") if isinstance(info.context, dict) else None
+    try:
+        return str(Path(base or Path.cwd(), Path(text).expanduser()))
+    except RuntimeError as error:
+        raise ValueError(f"{text!r} names a home directory that is not known; write the full path") from error
+
+
+# The path of a setting: absolute once validated, a relative one taken from the config file that says it.
+LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_against_config_file)]
 
 
 def duration_text(seconds: float) -> str:
