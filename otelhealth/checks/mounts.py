@@ -1,0 +1,133 @@
+"""The file systems a person would call the disks of this machine, and how full they are.
+
+Pseudo, memory, network and image file systems are left out, as are further mounts of one device.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from otelhealth.checks.cgroup import read
+
+_REAL = frozenset(
+    ("apfs", "bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "hfs", "hfsplus", "jfs", "nilfs2", "ntfs")
+)
+_REAL |= {"ntfs3", "reiserfs", "udf", "ufs", "vfat", "xfs", "zfs"}
+# Their names hold ids of containers and pods: as attributes they would have no bound.
+_RUNTIMES = ("/var/lib/docker/", "/var/lib/containers/", "/var/lib/kubelet/", "/var/lib/containerd/", "/run/", "/snap/")
+_ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\"))
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One line of `mountinfo`. `forced_read_only`: the kernel took writing away from a mount made for it."""
+
+    point: str
+    device: str
+    number: str
+    type: str
+    read_only: bool
+    forced_read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Bytes and inodes of a mount. `free` is what users other than root may still take, as `df` shows it."""
+
+    mount: Mount
+    total: int
+    used: int
+    free: int
+    inodes: int
+    inodes_free: int
+
+    @property
+    def utilization(self) -> float:
+        """The share 0..1 that `df` shows."""
+        return self.used / (self.used + self.free) if self.used + self.free else 0.0
+
+    @property
+    def inodes_utilization(self) -> float | None:
+        """The share 0..1; None where inodes are not counted (btrfs, vfat)."""
+        return 1 - self.inodes_free / self.inodes if self.inodes else None
+
+
+def parse(text: str) -> list[Mount]:
+    """All mounts of a `/proc/<pid>/mountinfo`; of several on one point the last, which is the one seen."""
+    mounts: dict[str, Mount] = {}
+    for line in text.splitlines():
+        fields, _, rest = line.partition(" - ")
+        parts, source = fields.split(), rest.split()
+        if len(parts) < 6 or len(source) < 3:
+            continue
+        point = _plain(parts[4])
+        # After an I/O error ext4 turns its superblock, not the mount, read-only (since Linux 6.15: `emergency_ro`).
+        options, super_options = parts[5].split(","), source[2].split(",")
+        forced = "emergency_ro" in super_options or ("rw" in options and "ro" in super_options)
+        mounts[point] = Mount(point, source[1], parts[2], source[0], "ro" in options or forced, forced)
+    return list(mounts.values())
+
+
+def all_mounts(root: Path = Path("/")) -> tuple[Mount, ...]:
+    """Every mount of this process; of the host's first process where the host is seen below another `root`."""
+    text = None
+    for process in ("1", "self") if root != Path("/") else ("self",):
+        text = text or read(str(root / "proc" / process / "mountinfo"))
+    if text is not None:
+        return tuple(parse(text))
+    return tuple(
+        Mount(part.mountpoint, part.device, part.device, part.fstype, "ro" in part.opts.split(","))
+        for part in psutil.disk_partitions(all=False)
+    )
+
+
+def real(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
+    """The local disks among `mounts`, each device once under its shortest path; a container's root counts."""
+    found: dict[str, Mount] = {}
+    for mount in sorted(mounts, key=lambda each: (len(each.point), each.point)):
+        if mount.point != "/" and (mount.type not in _REAL or mount.point.startswith(_RUNTIMES)):
+            continue
+        found.setdefault(mount.number, mount)
+    return tuple(found.values())
+
+
+def usage(mount: Mount, root: Path = Path("/")) -> Usage:
+    """Asks the file system, which may block without end on a network mount: call it in a thread. Raises OSError."""
+    place = root / mount.point.lstrip("/")
+    if not hasattr(os, "statvfs"):  # Windows
+        shown = psutil.disk_usage(str(place))
+        return Usage(mount, shown.total, shown.used, shown.free, 0, 0)
+    stat = os.statvfs(place)
+    size = stat.f_frsize
+    used = (stat.f_blocks - stat.f_bfree) * size
+    return Usage(mount, stat.f_blocks * size, used, stat.f_bavail * size, stat.f_files, stat.f_ffree)
+
+
+def usages(mounts: Iterable[Mount], root: Path = Path("/")) -> list[Usage]:
+    """Of each mount that is a directory and answers; a volume on the disk that holds a container's root is left out."""
+    found: list[Usage] = []
+    overlay: tuple[int, int] | None = None
+    for mount in mounts:
+        if mount.point != "/" and not (root / mount.point.lstrip("/")).is_dir():
+            continue  # container runtimes mount single files, such as /etc/hosts
+        try:
+            seen = usage(mount, root)
+        except OSError:
+            continue
+        if mount.type == "overlay":
+            overlay = seen.total, seen.inodes
+        elif overlay == (seen.total, seen.inodes):
+            continue
+        found.append(seen)
+    return found
+
+
+def _plain(text: str) -> str:
+    for escape, character in _ESCAPES:
+        text = text.replace(escape, character)
+    return text
