@@ -57,15 +57,23 @@ class Pressure:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttling:
+    """How often a quota held its tasks back, so far: in `throttled` of `periods`, for `seconds` over all its tasks."""
+
+    seconds: float
+    periods: int
+    throttled: int
+
+
+@dataclass(frozen=True, slots=True)
 class CgroupCpu:
-    """CPU of the tightest quota: `cores` allowed, seconds used so far, seconds held back by the quota so far."""
+    """CPU of the tightest quota: `cores` allowed, seconds used so far in user and system mode."""
 
     path: str
     cores: float
     user: float
     system: float
-    used: float
-    throttled: float
+    throttling: Throttling
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +119,9 @@ class Cgroup:
             return None
         cores, path = tightest
         stat = keyed(read(f"{path}/cpu.stat"))
-        seconds = {name: stat.get(f"{name}_usec", 0) / 1e6 for name in ("user", "system", "usage", "throttled")}
-        return CgroupCpu(path, cores, seconds["user"], seconds["system"], seconds["usage"], seconds["throttled"])
+        user, system, held = (stat.get(f"{name}_usec", 0) / 1e6 for name in ("user", "system", "throttled"))
+        throttling = Throttling(held, stat.get("nr_periods", 0), stat.get("nr_throttled", 0))
+        return CgroupCpu(path, cores, user, system, throttling)
 
     def memory(self) -> CgroupMemory | None:
         """Of the level with the smallest limit: what its other members use counts against it too."""

@@ -6,22 +6,25 @@ no `/proc` (macOS), psutil answers and what it does not know is left out.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 import psutil
+from pydantic import Field
 
-from otelhealth.checks.cgroup import Cgroup, CgroupMemory, Pressure, Resource, read
-from otelhealth.checks.mounts import Usage, all_mounts, real, usages
+from otelhealth.checks.base import Check, Context
+from otelhealth.checks.cgroup import Cgroup, CgroupMemory, Pressure, Resource, Throttling, read
+from otelhealth.checks.mounts import Usage, local_mounts, usages
 from otelhealth.clock import SYSTEM, Clock
+from otelhealth.units import LocalPath
 
 Scope = Literal["container", "host"]
 _TICKS = 100.0  # USER_HZ, which is 100 on every architecture that Linux still runs on but alpha
 _MODES = ("user", "nice", "system", "idle", "iowait", "interrupt", "softirq", "steal")
 _IDLE = ("idle", "iowait")
 MEBIBYTE = 1 << 20
+SCOPE = "`auto`: against a container's limits where it has any; `host`: always the whole machine."
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class CpuReading:
     cores: float  # that may be used
     modes: tuple[tuple[str, float], ...]
     scope: Scope
-    throttled: float | None = None  # seconds so far
+    throttling: Throttling | None = None
     path: str = ""  # of the limiting cgroup
 
     @property
@@ -77,18 +80,11 @@ class Host:
 
     def __init__(self, root: Path = Path("/"), *, container: bool = True) -> None:
         self.root = root
+        self.container = container
         self.proc = str(root / "proc")
         self.cgroup = Cgroup.find(root) if container else None
         own_net = f"{self.proc}/1/net"  # `/proc/net` is that of the reader, even where it is the host's /proc
         self.net = own_net if root != Path("/") and Path(own_net).is_dir() else f"{self.proc}/net"
-
-    @classmethod
-    def of(cls, memory: MutableMapping[str, Any], root: Path, *, container: bool = True) -> Host:
-        """The one that a check keeps in its memory."""
-        host = memory.get("host")
-        if not isinstance(host, Host):
-            host = memory["host"] = cls(root, container=container)
-        return host
 
     def cpu(self, now: float) -> CpuReading:
         """At `now` (monotonic seconds)."""
@@ -99,7 +95,7 @@ class Host:
         limit = self.cgroup.cpu() if self.cgroup else None
         if limit is not None and limit.cores < cores:
             modes = (("user", limit.user), ("system", limit.system))
-            return CpuReading(now, limit.cores, modes, "container", limit.throttled, limit.path)
+            return CpuReading(now, limit.cores, modes, "container", limit.throttling, limit.path)
         ticks = [int(field) / _TICKS for field in text[: text.index("\n")].split()[1:9]]
         seconds = dict(zip(_MODES, ticks, strict=False))
         seconds["interrupt"] += seconds.pop("softirq")
@@ -134,9 +130,33 @@ class Host:
         names, values = lines[0].split(), lines[1].split()
         return int(values[names.index("CurrEstab")])
 
+    def oom_kills(self) -> int | None:
+        """Of the whole machine since it started; None where the kernel does not count them (before Linux 4.13)."""
+        text = read(f"{self.proc}/vmstat") or ""
+        start = text.find("\noom_kill ")
+        return int(text[start + 10 :].split("\n", 1)[0]) if start >= 0 else None
+
     def disks(self) -> list[Usage]:
         """Of the local disks. May block: call it in a thread."""
-        return usages(real(all_mounts(self.root)), self.root)
+        return usages(local_mounts(self.root), self.root)
+
+
+class HostCheck(Check):
+    """The base of the kinds that ask this host's kernel alone."""
+
+    in_process: ClassVar[bool] = True
+
+    category: Literal["system", "service", "external"] = Field("system", description="What it speaks of.")
+    root: LocalPath = Field(
+        "/", description="Where the host's file system is seen: `/host` in a container that mounts it there."
+    )
+
+    def host(self, ctx: Context, *, container: bool = False) -> Host:
+        """The one this check keeps; with `container`, limits of this process's cgroup count."""
+        host = ctx.memory.get("host")
+        if not isinstance(host, Host) or (str(host.root), host.container) != (self.root, container):
+            host = ctx.memory["host"] = Host(Path(self.root), container=container)
+        return host
 
 
 @dataclass(frozen=True, slots=True)

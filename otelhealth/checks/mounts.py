@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import psutil
@@ -33,6 +34,7 @@ class Mount:
     type: str
     read_only: bool
     forced_read_only: bool = False
+    bind: bool = False  # a part of a file system
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Usage:
         return 1 - self.inodes_free / self.inodes if self.inodes else None
 
 
-def parse(text: str) -> list[Mount]:
+@lru_cache(maxsize=4)  # the text changes only when something is mounted
+def parse(text: str) -> tuple[Mount, ...]:
     """All mounts of a `/proc/<pid>/mountinfo`; of several on one point the last, which is the one seen."""
     mounts: dict[str, Mount] = {}
     for line in text.splitlines():
@@ -69,8 +72,22 @@ def parse(text: str) -> list[Mount]:
         # After an I/O error ext4 turns its superblock, not the mount, read-only (since Linux 6.15: `emergency_ro`).
         options, super_options = parts[5].split(","), source[2].split(",")
         forced = "emergency_ro" in super_options or ("rw" in options and "ro" in super_options)
-        mounts[point] = Mount(point, source[1], parts[2], source[0], "ro" in options or forced, forced)
-    return list(mounts.values())
+        mounts[point] = Mount(
+            point, source[1], parts[2], source[0], "ro" in options or forced, forced, bind=parts[3] != "/"
+        )
+    return tuple(mounts.values())
+
+
+@lru_cache(maxsize=4)
+def local(mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+    """The local disks among `mounts`, each device once under its shortest path; a container's root counts."""
+    found: dict[str, Mount] = {}
+    for mount in sorted(mounts, key=lambda each: (len(each.point), each.point)):
+        if mount.point != "/" and (mount.type not in _REAL or mount.point.startswith(_RUNTIMES)):
+            continue
+        if not (mount.bind and Path(mount.point).is_file()):  # runtimes mount single files, such as /etc/hosts
+            found.setdefault(mount.number, mount)
+    return tuple(found.values())
 
 
 def all_mounts(root: Path = Path("/")) -> tuple[Mount, ...]:
@@ -79,21 +96,16 @@ def all_mounts(root: Path = Path("/")) -> tuple[Mount, ...]:
     for process in ("1", "self") if root != Path("/") else ("self",):
         text = text or read(str(root / "proc" / process / "mountinfo"))
     if text is not None:
-        return tuple(parse(text))
+        return parse(text)
     return tuple(
         Mount(part.mountpoint, part.device, part.device, part.fstype, "ro" in part.opts.split(","))
         for part in psutil.disk_partitions(all=False)
     )
 
 
-def real(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
-    """The local disks among `mounts`, each device once under its shortest path; a container's root counts."""
-    found: dict[str, Mount] = {}
-    for mount in sorted(mounts, key=lambda each: (len(each.point), each.point)):
-        if mount.point != "/" and (mount.type not in _REAL or mount.point.startswith(_RUNTIMES)):
-            continue
-        found.setdefault(mount.number, mount)
-    return tuple(found.values())
+def local_mounts(root: Path = Path("/")) -> tuple[Mount, ...]:
+    """The local disks of this process, or of the host below `root`."""
+    return local(all_mounts(root))
 
 
 def usage(mount: Mount, root: Path = Path("/")) -> Usage:
@@ -109,12 +121,10 @@ def usage(mount: Mount, root: Path = Path("/")) -> Usage:
 
 
 def usages(mounts: Iterable[Mount], root: Path = Path("/")) -> list[Usage]:
-    """Of each mount that is a directory and answers; a volume on the disk that holds a container's root is left out."""
+    """Of each mount that answers; a volume on the disk that holds a container's root is left out."""
     found: list[Usage] = []
     overlay: tuple[int, int] | None = None
     for mount in mounts:
-        if mount.point != "/" and not (root / mount.point.lstrip("/")).is_dir():
-            continue  # container runtimes mount single files, such as /etc/hosts
         try:
             seen = usage(mount, root)
         except OSError:
