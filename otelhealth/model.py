@@ -41,10 +41,13 @@ class Measurement:
     unit: str
     attributes: Attributes = ()
     status: Status = Status.PASS
+    label: str = ""  # the name in a record, where the attributes do not tell several apart
 
     @property
     def key(self) -> str:
         """The name in a record: `utilization`, or `utilization[/var]` where attributes tell several apart."""
+        if self.label:
+            return self.label
         return f"{self.name}[{','.join(value for _, value in self.attributes)}]" if self.attributes else self.name
 
 
@@ -62,7 +65,7 @@ class CheckResult:
 
     name: str = ""
     started: float = 0.0  # Unix seconds
-    duration: float = 0.0  # seconds, all attempts
+    duration: float = 0.0  # seconds of the last attempt
     attempts: int = 1
     trace_id: str = ""  # 32 hex digits, or "" where nothing is traced
     span_id: str = ""

@@ -27,7 +27,8 @@ TIERS = (1, 2, 3, 4)
 class Quantity:
     """A measurement that a kind declares, and the metric it leaves as.
 
-    `metric` is the semantic convention's name where there is one, else `otelhealth.<kind>.<name>`. With `per_check`
+    `metric` is the semantic convention's name where there is one, else `otelhealth.<kind>.<name>`; "" keeps it to the
+    record and the levels, with no series. With `per_check`
     the series carries `otelhealth.check.name`; the host's own figures (`system.*`) do without. `counter` values are
     cumulative readings (of the kernel, of a server). `attributes` names the keys its measurements may carry.
     """
@@ -44,7 +45,7 @@ class Quantity:
 class Settings(BaseModel):
     """The base of all that a user configures: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=False, hide_input_in_errors=True)
 
 
 class Threshold(Settings):

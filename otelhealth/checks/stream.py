@@ -1,0 +1,169 @@
+"""One attempt at one address: dialling over TCP, TLS or a unix socket, each phase timed, each failure classed."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from otelhealth.checks.resolve import Family, literal, resolve
+from otelhealth.checks.tls import Tls, context, tls_error
+from otelhealth.errors import ProbeError
+from otelhealth.units import duration_text
+
+_OURS = (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM)
+_CLASSES = {
+    errno.ECONNREFUSED: ("connection_refused", "refused the connection"),
+    errno.ECONNRESET: ("connection_reset", "reset the connection"),
+    errno.EPIPE: ("connection_reset", "reset the connection"),
+    errno.ECONNABORTED: ("connection_reset", "broke the connection off"),
+    errno.EHOSTUNREACH: ("host_unreachable", "cannot be reached"),
+    errno.ENETUNREACH: ("network_unreachable", "is in a network that cannot be reached"),
+    errno.ETIMEDOUT: ("connect_timeout", "did not answer the connection"),
+    errno.ENOENT: ("socket_missing", "does not exist"),
+    errno.ENOTSOCK: ("socket_missing", "is no socket"),
+    errno.EACCES: ("permission_denied", "may not be connected to"),
+    errno.EPERM: ("permission_denied", "may not be connected to"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to: a host and port, or the `path` of a unix socket."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    family: Family | None = None
+
+    def __str__(self) -> str:
+        if self.path:
+            return self.path
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Attempt:
+    """How far one attempt came: seconds per phase, the phase it is in, the address it went to."""
+
+    __slots__ = ("_since", "peer", "phase", "phases")
+
+    def __init__(self) -> None:
+        self.phases: dict[str, float] = {}
+        self.phase = ""
+        self.peer = ""
+        self._since = 0.0
+
+    def enter(self, phase: str) -> None:
+        """End the phase before this one, if any; a phase met again (redirects) adds up. "" ends the last."""
+        now = perf_counter()
+        if self.phase:
+            self.phases[self.phase] = self.phases.get(self.phase, 0.0) + now - self._since
+        self.phase = phase
+        self._since = now
+
+    def attributes(self) -> dict[str, Any]:
+        """Of the attempt's span."""
+        found: dict[str, Any] = {f"otelhealth.phase.{name}.duration": took for name, took in self.phases.items()}
+        if self.peer:
+            found["network.peer.address"] = self.peer
+        return found
+
+    def __str__(self) -> str:
+        took = ", ".join(f"{name} {duration_text(seconds)}" for name, seconds in self.phases.items())
+        where = f" to {self.peer}" if self.peer else ""
+        return f"in phase {self.phase or 'none'}{where}" + (f" after {took}" if took else "")
+
+
+@contextmanager
+def classed(where: str) -> Iterator[None]:
+    """Make ProbeErrors of what the network reports; a lack of our own (files, ports, memory) stays as it is."""
+    try:
+        yield
+    except ssl.SSLError as error:
+        raise tls_error(error, where) from error
+    except OSError as error:
+        raise network_error(error, where) from error
+
+
+def network_error(error: OSError, where: str) -> BaseException:
+    """The ProbeError of a network error, or `error` itself where it speaks of this machine and not of the target."""
+    number = error.errno
+    if number in _OURS:
+        return error
+    if number is None and isinstance(error, ConnectionError):
+        number = errno.ECONNRESET
+    error_type, words = _CLASSES.get(number or 0, ("connection_error", f"cannot be connected to: {error.strerror}"))
+    return ProbeError(error_type, f"{where} {words}")
+
+
+async def addresses(endpoint: Endpoint, attempt: Attempt) -> tuple[str, ...]:
+    """Those of the endpoint's host, the look-up timed as `dns`; an address is its own."""
+    if literal(endpoint.host):
+        return (endpoint.host,)
+    attempt.enter("dns")
+    return await resolve(endpoint.host, endpoint.family)
+
+
+async def dial(
+    protocol: asyncio.Protocol, endpoint: Endpoint, attempt: Attempt, tls: Tls | None = None, alpn: tuple[str, ...] = ()
+) -> asyncio.Transport:
+    """Connect `protocol`; whoever calls aborts the transport. Raises ProbeError; a cancellation leaves nothing open.
+
+    Only the first address is tried, so that a half-up name shows; `localhost` alone is one host by two addresses.
+    With TLS `protocol.connection_made` is not called.
+    """
+    loop = asyncio.get_running_loop()
+    secured = None if tls is None else context(tls, alpn)
+    # Bytes that arrive before the handshake are none of the protocol's.
+    first = protocol if secured is None else asyncio.Protocol()
+    where = str(endpoint)
+    with classed(where):
+        transport = await (_unix if endpoint.path else _tcp)(loop, first, endpoint, attempt)
+        if secured is None or tls is None:
+            return transport
+        attempt.enter("tls")
+        try:
+            upgraded = await loop.start_tls(
+                transport,
+                protocol,
+                secured,
+                server_hostname=tls.server_name or endpoint.host or "localhost",
+                ssl_handshake_timeout=3600.0,  # the attempt's own deadline cancels long before
+            )
+        except BaseException:
+            transport.abort()
+            raise
+        if upgraded is None:
+            raise ConnectionResetError(errno.ECONNRESET, "closed during the handshake")
+        return upgraded
+
+
+async def _tcp(
+    loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, endpoint: Endpoint, attempt: Attempt
+) -> asyncio.Transport:
+    first, *others = await addresses(endpoint, attempt)
+    attempt.enter("connect")
+    attempt.peer = first
+    try:
+        return (await loop.create_connection(lambda: protocol, first, endpoint.port))[0]
+    except ConnectionRefusedError:
+        if first != "127.0.0.1" or not others:
+            raise
+        with suppress(OSError):
+            found = await loop.create_connection(lambda: protocol, others[0], endpoint.port)
+            attempt.peer = others[0]
+            return found[0]
+        raise
+
+
+async def _unix(
+    loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, endpoint: Endpoint, attempt: Attempt
+) -> asyncio.Transport:
+    attempt.enter("connect")
+    attempt.peer = endpoint.path
+    return (await loop.create_unix_connection(lambda: protocol, endpoint.path))[0]

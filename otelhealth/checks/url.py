@@ -1,0 +1,100 @@
+"""An http(s) URL taken apart once, that never shows the credentials or query values it holds."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass, field
+from typing import Annotated
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+
+PORTS = {"http": 80, "https": 443}
+_UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
+_VALUE = re.compile(r"([^&=]+=|)([^&]+)")
+_KEEP = "/%:@!$&'()*+,;=~-._?[]"
+_MOST = 8192  # characters; nginx and others refuse more
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Url:
+    """`target` is what a request line asks for, `authorization` the user info's; `str()` is fit to be shown."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+    authorization: str = ""
+    shown: str = field(default="", compare=False)
+
+    @classmethod
+    def parse(cls, text: object) -> Url:
+        """Raises ValueError, in words that do not repeat the URL (it may hold a password)."""
+        if not isinstance(text, str) or len(text) > _MOST:
+            raise ValueError(f"a URL is a text of at most {_MOST} characters; write one such as http://host:8080/path")
+        if _UNSAFE.search(text):
+            raise ValueError("a URL holds no spaces, backslashes or control characters; write them as %20")
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError as error:
+            raise ValueError("the port or host of this URL cannot be read; write http://host:8080/path") from error
+        if parts.scheme not in PORTS:
+            raise ValueError("a URL starts with http:// or https://")
+        host = _ascii_host(parts.hostname or "")
+        path = quote(parts.path, safe=_KEEP) or "/"
+        query = quote(parts.query, safe=_KEEP)
+        port = PORTS[parts.scheme] if port is None else port
+        url = cls(
+            parts.scheme, host, port, f"{path}?{query}" if query else path, _basic(parts.username, parts.password)
+        )
+        hidden = "?" + _VALUE.sub(lambda match: match[1] + "REDACTED", query) if query else ""
+        object.__setattr__(url, "shown", f"{parts.scheme}://{url.authority}{path}{hidden}")
+        return url
+
+    @property
+    def authority(self) -> str:
+        """The `Host` header: the port only where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        return self.scheme, self.host, self.port
+
+    def join(self, location: str) -> Url:
+        """Where a `Location` of an answer from here leads; raises ValueError where that is nowhere to go."""
+        base = f"{self.scheme}://{self.authority}{self.target}"
+        return Url.parse(urljoin(base, quote(location.strip(), safe=_KEEP + "#")))
+
+    def __str__(self) -> str:
+        return self.shown
+
+    def __repr__(self) -> str:
+        return f"Url({self.shown!r})"
+
+
+def _ascii_host(host: str) -> str:
+    try:
+        name = host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    if not name or len(name) > 253 or not re.fullmatch(r"[A-Za-z0-9._:-]+", name):
+        raise ValueError("this URL has no usable host name; write http://host:8080/path")
+    return name
+
+
+def _basic(user: str | None, password: str | None) -> str:
+    if user is None and password is None:
+        return ""
+    pair = f"{unquote(user or '')}:{unquote(password or '')}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+HttpUrl = Annotated[
+    Url,
+    PlainValidator(lambda value: value if isinstance(value, Url) else Url.parse(value)),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": _MOST}),
+]
