@@ -21,9 +21,10 @@ class Cron:
         try:
             next(CronSim(expression, datetime.now(self._zone)))
         except CronSimError as error:
-            raise ValueError(f"bad cron expression {expression!r}: {error}") from error
+            said = f"bad cron expression {expression!r}: {str(error).lower()}"
+            raise ValueError(f"{said}; write one such as '0 2 * * *' (minute hour day month weekday)") from error
         except StopIteration as error:
-            raise ValueError(f"cron expression {expression!r} never comes due") from error
+            raise ValueError(f"cron expression {expression!r} never comes due; check its day and month") from error
 
     def after(self, moment: float) -> float:
         """The first due time (Unix seconds) strictly after `moment`."""

@@ -154,6 +154,7 @@ class Check(Settings):
     quantities: ClassVar[tuple[Quantity, ...]] = ()
     default_levels: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     in_process: ClassVar[bool] = False  # looks only at this process and its host's kernel: may join the `live` group
+    open_measurements: ClassVar[bool] = False  # a user's own query or code may add measurements to the declared ones
     requests: ClassVar[bool] = False  # its runs are requests whose latency and errors stand for the service's
     summary: ClassVar[str] = ""  # one line for `otelhealth kinds` and README
 
@@ -195,12 +196,15 @@ class Check(Settings):
     @model_validator(mode="after")
     def _check_common(self) -> Self:
         if self.cron is not None:
-            Cron(self.cron, self.timezone)
+            try:
+                Cron(self.cron, self.timezone)
+            except ValueError as error:
+                raise ValueError(f"cron: {error}") from error
         if "live" in self.groups and not self.in_process:
-            raise ValueError(f"kind {self.kind} looks outside the process and cannot join `live`; use `ready`")
+            raise ValueError(f"groups: kind {self.kind} looks outside the process and cannot join `live`; use `ready`")
         known = {quantity.name for quantity in self.quantities} | {"duration"}
         for measurement in self.levels.names:
-            if self.quantities and measurement not in known:
+            if self.quantities and not self.open_measurements and measurement.partition("[")[0] not in known:
                 raise ValueError(
                     f"levels: {self.kind} has no measurement {measurement!r}; it has {', '.join(sorted(known))}"
                 )

@@ -24,15 +24,31 @@ def kind_of(check: type[Check]) -> str:
     return default
 
 
+def _in_module(name: str) -> dict[str, type[Check]]:
+    loaded = importlib.import_module(f"{PACKAGE}.{name}")
+    return {
+        kind_of(member): member
+        for _, member in inspect.getmembers(loaded, inspect.isclass)
+        if issubclass(member, Check) and member.__module__ == loaded.__name__ and not inspect.isabstract(member)
+    }
+
+
+def _modules() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__)]
+
+
 def _in_folder() -> dict[str, type[Check]]:
-    folder = importlib.import_module(PACKAGE)
     found: dict[str, type[Check]] = {}
-    for module in pkgutil.iter_modules(folder.__path__):
-        loaded = importlib.import_module(f"{PACKAGE}.{module.name}")
-        for _, member in inspect.getmembers(loaded, inspect.isclass):
-            if issubclass(member, Check) and member.__module__ == loaded.__name__ and not inspect.isabstract(member):
-                found[kind_of(member)] = member
+    for name in _modules():
+        found |= _in_module(name)
     return found
+
+
+@cache
+def find_kind(name: str) -> type[Check] | None:
+    """The kind of that name. Imports only its own module where it is one of ours: a start need not load them all."""
+    found = _in_module(name).get(name) if name in _modules() else None
+    return found or all_kinds().get(name)
 
 
 @cache

@@ -1,0 +1,149 @@
+"""Makes the Config of the tree: section by section, check by check, then what must hold between them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from otelhealth.checks.base import Check, Settings
+from otelhealth.checks.registry import all_kinds, find_kind
+from otelhealth.config.expand import REFUSED
+from otelhealth.config.fields import keys_of
+from otelhealth.config.judge import ENVIRONMENT, place_problem, validated
+from otelhealth.config.root import Config, Defaults
+from otelhealth.config.rules import Broken, broken, near
+from otelhealth.config.sentences import Said
+from otelhealth.config.where import Node, Place, Way
+from otelhealth.errors import Problem
+
+SECTIONS: Mapping[str, type[Settings]] = {
+    name: field.annotation
+    for name, field in Config.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Settings)
+}
+KEYS = (*SECTIONS, "checks", "include")
+FIELDS: Mapping[str, list[str]] = {**{name: list(keys_of(model)) for name, model in SECTIONS.items()}, "checks": []}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class Assembler:
+    """Judges one tree; `problems` holds all that is wrong with it."""
+
+    def __init__(self, root: Node, base: Path) -> None:
+        self._root = root
+        self._base = base
+        self.problems: list[Problem] = []
+
+    def config(self, file: Path | None) -> Config | None:
+        """The configuration, or None where there are problems."""
+        self._sections_known()
+        values: dict[str, Any] = {name: self._section(name) for name in SECTIONS}
+        defaults = self._root.child("defaults") if isinstance(values["defaults"], Defaults) else None
+        nodes = self._mapping(("checks",))
+        checks = {name: check for name, node in nodes.items() if (check := self._check(name, node, defaults))}
+        parents = {name: _parents(node) for name, node in nodes.items()}
+        for rule in broken(parents, values["status"]):
+            self._add(rule)
+        if self.problems:
+            return None
+        return Config(**values, checks=checks, file=file)
+
+    def _sections_known(self) -> None:
+        for key, node in self._root.value.items():
+            if key not in KEYS:
+                said = Said(f"unknown key {key!r}", near(key, list(KEYS), f"known keys: {', '.join(KEYS)}"))
+                self.problems.append(place_problem(node, (key,), said, at_key=True))
+
+    def _section(self, name: str) -> Settings | None:
+        node = self._root.child(name)
+        if node is None or (node.value is None and node.origin != REFUSED):
+            node = Node({}, self._root.place)
+        section, problems = validated(SECTIONS[name], node, (name,), self._folder(node.place))
+        self.problems += problems
+        return section
+
+    def _folder(self, place: Place) -> Path:
+        return Path(place.file).parent if place.line is not None else self._base
+
+    def _mapping(self, path: Way) -> Mapping[str, Node]:
+        node = self._root.child(path[0])
+        if node is None or node.value is None:
+            return {}
+        if isinstance(node.value, dict):
+            return node.value
+        self.problems.append(place_problem(node, path, Said("wants a mapping of names to checks")))
+        return {}
+
+    def _check(self, name: str, node: Node, defaults: Node | None) -> Check | None:
+        path = ("checks", name)
+        kind = self._kind(path, node)
+        named = self._name_fits(path, node)
+        if kind is None or not named:
+            return None
+        merged = _merged(node, defaults)
+        merged.value["name"] = Node(name, node.start)
+        check, problems = validated(kind, merged, path, self._folder(node.place))
+        self.problems += problems
+        if "cron" in node.value and (every := node.value.get("every")) is not None:
+            said = Said("given together with `cron`", "keep one of them")
+            self.problems.append(place_problem(every, (*path, "every"), said, at_key=True))
+        return check
+
+    def _name_fits(self, path: Way, node: Node) -> bool:
+        said = None
+        if not _NAME.fullmatch(str(path[-1])):
+            said = Said("bad name", "letters, digits, `.`, `_` and `-`, at most 100, a letter or digit first")
+        elif isinstance(node.value, dict) and (own := node.value.get("name")) is not None:
+            node, path = own, (*path, "name")
+            said = Said("unknown key 'name'", "the name is the key under `checks`")
+        if said is not None:
+            self.problems.append(place_problem(node, path, said, at_key=True))
+        return said is None
+
+    def _kind(self, path: Way, node: Node) -> type[Check] | None:
+        kind = node.child("kind")
+        if not isinstance(node.value, dict):
+            self.problems.append(place_problem(node, path, Said("wants a mapping with a `kind`")))
+        elif kind is None:
+            said = Said("is missing", "`otelhealth kinds` lists them")
+            self.problems.append(place_problem(node, (*path, "kind"), said, at_key=True))
+        elif kind.origin != REFUSED:
+            found = find_kind(kind.value) if isinstance(kind.value, str) else None
+            if found is None:
+                self.problems.append(place_problem(kind, (*path, "kind"), _unknown_kind(kind)))
+            return found
+        return None
+
+    def _add(self, rule: Broken) -> None:
+        node = self._root
+        for key in rule.path:
+            node = node.child(key) or node
+        at_key = isinstance(node.value, list | dict)
+        self.problems.append(place_problem(node, rule.path, Said(rule.sentence, rule.remedy), at_key=at_key))
+
+
+def _parents(node: Node) -> list[str]:
+    """What a check says it depends on, whatever else is wrong with it."""
+    named = node.child("depends_on")
+    items = named.value if named is not None and isinstance(named.value, list) else []
+    return [item.value if isinstance(item.value, str) else str(item.text) for item in items]
+
+
+def _unknown_kind(node: Node) -> Said:
+    kinds = all_kinds()
+    if node.origin and node.place.file != ENVIRONMENT:
+        return Said(f"{node.origin} gives an unknown kind", f"known kinds: {', '.join(kinds)}")
+    return Said(f"unknown kind {node.value!r}", near(str(node.value), kinds, f"known kinds: {', '.join(kinds)}"))
+
+
+def _merged(check: Node, defaults: Node | None) -> Node:
+    """`check` with what it leaves to `defaults`, as `root.with_defaults` does for plain data."""
+    common = defaults.value if defaults is not None and isinstance(defaults.value, dict) else {}
+    value = {key: node for key, node in common.items() if not (key == "every" and "cron" in check.value)}
+    value |= check.value
+    own, shared = check.value.get("threshold"), common.get("threshold")
+    if own is not None and shared is not None and isinstance(own.value, dict) and isinstance(shared.value, dict):
+        value["threshold"] = Node({**shared.value, **own.value}, own.place, key_place=own.key_place)
+    return Node(value, check.place, key_place=check.key_place, origin=check.origin)

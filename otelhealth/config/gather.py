@@ -1,0 +1,127 @@
+"""Reads the file and all it includes into one tree, with every expression expanded. Judges no setting."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from otelhealth.config.documents import read_toml, read_yaml
+from otelhealth.config.expand import Expander, expand
+from otelhealth.config.where import Node, Place, Way, dotted
+from otelhealth.errors import ConfigError, Problem
+
+MAX_FILE = 16 << 20
+MAX_FILES = 1000
+
+
+@dataclass
+class Sources:
+    """The files a configuration was made of, those that were missing too, and the globs that chose some of them."""
+
+    files: set[Path] = field(default_factory=set)
+    globs: set[tuple[Path, str]] = field(default_factory=set)  # the folder a pattern starts from, the pattern
+
+
+class Gatherer:
+    """Reads one configuration; `problems` holds what was wrong so far."""
+
+    def __init__(self, environ: Mapping[str, str], sources: Sources) -> None:
+        self._environ = environ
+        self._sources = sources
+        self._chain: list[Path] = []
+        self._done: set[Path] = set()
+        self.problems: list[Problem] = []
+        self.order: list[str] = []  # the names of the files as they were read
+
+    def read(self, path: Path, asked: Place | None = None) -> Node:
+        """The tree of `path` and its includes; an empty one where it cannot be read. `asked` is where it is included."""
+        name = str(path)
+        real = Path(os.path.realpath(path))
+        self._done.add(real)
+        self.order.append(name)
+        self._chain.append(real)
+        try:
+            root = self._document(path, name, asked)
+            if not isinstance(root.value, dict):
+                raise ConfigError([root.place.problem("", "not a mapping of sections", "begin with `checks:`")])
+            expander = Expander(self._environ, path.parent, self._sources.files.add)
+            self.problems += expand(root, expander)
+            self._include(root, path)
+        except ConfigError as error:
+            self.problems += error.problems
+            return Node({}, Place(name, 1, 1))
+        finally:
+            self._chain.pop()
+        return root
+
+    def _document(self, path: Path, name: str, asked: Place | None) -> Node:
+        self._sources.files.add(path)
+        try:
+            with path.open("rb") as stream:
+                content = stream.read(MAX_FILE + 1)
+        except OSError as error:
+            sentence = f"{name} cannot be read: {error.strerror}" if asked else f"cannot be read: {error.strerror}"
+            where, way = (asked, "include") if asked else (Place(name), "")
+            raise ConfigError([where.problem(way, sentence, "create the file, or name another")]) from error
+        if len(content) > MAX_FILE:
+            raise ConfigError([Place(name).problem("", "larger than 16MiB", "split it, or write less")])
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            raise ConfigError([Place(name, line).problem("", "not UTF-8 text", "save it as UTF-8")]) from error
+        if path.suffix == ".toml":
+            return read_toml(text, name)
+        root, problems = read_yaml(text, name)
+        self.problems += problems
+        return root
+
+    def _include(self, root: Node, path: Path) -> None:
+        asked = root.value.pop("include", None)
+        if asked is None:
+            return
+        items = asked.value if isinstance(asked.value, list) else [asked]
+        for item in items:
+            if not isinstance(item.value, str) or not item.value:
+                self._problem(item.place, "wants the path of a file, or a list of them", "write include: [more.yaml]")
+                continue
+            for chosen in self._chosen(item.value, path.parent):
+                self._one(root, chosen, item)
+
+    def _chosen(self, name: str, base: Path) -> list[Path]:
+        if not glob.has_magic(name):
+            return [base / name]
+        self._sources.globs.add((base, name))
+        found = [base / each for each in sorted(glob.glob(name, root_dir=base, recursive=True))]
+        return [each for each in found if each.is_file() and Path(os.path.realpath(each)) not in self._chain]
+
+    def _one(self, root: Node, path: Path, item: Node) -> None:
+        real = Path(os.path.realpath(path))
+        if real in self._chain:
+            names = " -> ".join(each.name for each in [*self._chain[self._chain.index(real) :], real])
+            self._problem(item.place, f"files that include each other: {names}", "remove one of the includes")
+        elif real not in self._done:
+            if len(self._done) >= MAX_FILES:
+                raise ConfigError([item.place.problem("include", f"more than {MAX_FILES} files", "include fewer")])
+            self.problems += merge(root, self.read(path, item.place))
+
+    def _problem(self, place: Place, sentence: str, remedy: str) -> None:
+        self.problems.append(place.problem("include", sentence, remedy))
+
+
+def merge(into: Node, other: Node, path: Way = ()) -> list[Problem]:
+    """Add `other`'s keys to `into`: maps are merged, but a check stands in one file; what is there twice is a problem."""
+    problems: list[Problem] = []
+    for key, child in other.value.items():
+        mine = into.value.get(key)
+        if mine is None:
+            into.value[key] = child
+        elif isinstance(mine.value, dict) and isinstance(child.value, dict) and path != ("checks",):
+            problems += merge(mine, child, (*path, key))
+        else:
+            sentence = f"defined twice, first at {mine.start}"
+            problems.append(child.start.problem(dotted((*path, key)), sentence, "keep one"))
+    return problems

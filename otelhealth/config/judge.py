@@ -1,0 +1,131 @@
+"""Judges a tree by the rooms' models: settings where it fits, problems with their places where it does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from otelhealth.config.expand import REFUSED
+from otelhealth.config.fields import field_at, known_keys
+from otelhealth.config.sentences import NEVER_ECHO, WANTS, Said, describe, say
+from otelhealth.config.where import Node, Place, Way, dotted
+from otelhealth.errors import Problem
+
+Model = TypeVar("Model", bound=BaseModel)
+ENVIRONMENT = "environment"
+
+
+def validated(model: type[Model], node: Node, path: Way, base: Path) -> tuple[Model | None, list[Problem]]:
+    """`node` as a `model`, or what is wrong with it. `base` is the folder that relative paths start from.
+
+    A scalar that is refused as the number or boolean it looks like is tried again as the text that was written.
+    """
+    try:
+        return model.model_validate(node.plain(), context={"base": base}), []
+    except ValidationError as error:
+        first = error.errors(include_url=False)
+    texts = {id(found) for each in first if (found := _locate(node, each["loc"])[1]).text is not None}
+    second: list[ErrorDetails] = first
+    if texts:
+        try:
+            return model.model_validate(node.plain(texts), context={"base": base}), []
+        except ValidationError as error:
+            second = error.errors(include_url=False)
+    still = {id(_locate(node, each["loc"])[1]) for each in second}
+    left = [each for each in first if id(_locate(node, each["loc"])[1]) in still] if texts else first
+    return None, list(_problems(left or second, model, node, path))
+
+
+def place_problem(node: Node, path: Way, said: Said, *, at_key: bool = False) -> Problem:
+    """A problem at a node; one that came from a variable is named by the variable."""
+    place: Place = node.start if at_key else node.place
+    where = node.origin if place.file == ENVIRONMENT and node.origin else dotted(path)
+    return place.problem(where, said.sentence, said.remedy)
+
+
+def _locate(node: Node, location: tuple[str | int, ...]) -> tuple[Way, Node, str | int | None]:
+    """The path that pydantic's location has in the tree, the node there, and the key after it that is not in the tree.
+
+    A location also holds labels of unions and of map keys, which no user wrote: they are passed over.
+    """
+    path: Way = ()
+    absent: str | int | None = None
+    for key in location:
+        child = node.child(key)
+        if child is None:
+            absent = key
+        else:
+            path, node, absent = (*path, key if isinstance(node.value, list) else str(key)), child, None
+    return path, node, absent
+
+
+Group = list[tuple[ErrorDetails, Node]]
+_FIELD = re.compile(r"([a-z_]+): ")
+
+
+def _problems(errors: list[ErrorDetails], model: type[BaseModel], node: Node, path: Way) -> Iterator[Problem]:
+    groups = _grouped(errors, node)
+    for inner, group in groups.items():
+        deeper = any(len(other) > len(inner) and other[: len(inner)] == inner for other in groups)
+        if deeper and all(error["type"] in WANTS for error, _ in group):
+            continue  # another branch of a union, which the value was not meant for
+        kind, found = group[0][0]["type"], group[0][1]
+        known = known_keys(model, inner[:-1])
+        if kind == "missing" and _misspelt(str(inner[-1]), found, known):
+            continue
+        said = _said(group, field_at(model, inner), known, node)
+        named = _FIELD.match(said.sentence)
+        if named and (child := found.child(named[1])) is not None:  # a validator of the whole that names its field
+            inner, found, said = (*inner, named[1]), child, said._replace(sentence=said.sentence[named.end() :])
+        at_key = kind in ("extra_forbidden", "missing") or isinstance(found.value, dict)
+        yield place_problem(found, (*path, *inner), said, at_key=at_key)
+
+
+def _grouped(errors: list[ErrorDetails], node: Node) -> dict[Way, Group]:
+    """The errors by the path a user wrote: the branches of a union speak of one value."""
+    groups: dict[Way, Group] = {}
+    for error in errors:
+        inner, found, absent = _locate(node, error["loc"])
+        full = (*inner, absent) if error["type"] == "missing" and absent is not None else inner
+        if found.origin != REFUSED:
+            groups.setdefault(full, []).append((error, found))
+    return groups
+
+
+def _misspelt(key: str, found: Node, known: list[str]) -> bool:
+    """Whether the missing `key` stands there under a wrong name, which is said already."""
+    return any(get_close_matches(other, known, 1) == [key] for other in found.value if other not in known)
+
+
+def _said(group: Group, field: FieldInfo | None, known: list[str], node: Node) -> Said:
+    sentences = []
+    for error, found in group:
+        said = say(error, field, known, found.origin)
+        if not found.origin and error["type"] not in NEVER_ECHO and _echoes(said, found):
+            said = Said("what an expression in it gives does not fit", describe(field))
+        if said not in sentences:
+            sentences.append(said)
+    own = [said for said in sentences if not said.sentence.startswith("wants ")]
+    if own:
+        return own[0]
+    wants = list(dict.fromkeys(said.sentence.removeprefix("wants ") for said in sentences))
+    return Said("wants " + " or ".join(wants), sentences[0].remedy if len(wants) == 1 else describe(field))
+
+
+def _echoes(said: Said, found: Node) -> bool:
+    """Whether a sentence about the whole repeats something that an expression below it gave."""
+    text = f"{said.sentence} {said.remedy}"
+    for _, each in found.walk():
+        value = each.text if each.text is not None else each.value
+        if each.origin and isinstance(value, str):
+            words = [word for word in re.split(r"[^A-Za-z0-9]+", value) if len(word) > 3]
+            if any(word and word in text for word in (value, *words)):
+                return True
+    return False

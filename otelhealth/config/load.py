@@ -1,0 +1,59 @@
+"""From a file and the environment to a Config, or to all that is wrong with them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from otelhealth.config import environment
+from otelhealth.config.assemble import FIELDS, Assembler
+from otelhealth.config.defaults import HOST_CHECKS
+from otelhealth.config.documents import tree
+from otelhealth.config.gather import Gatherer, Sources
+from otelhealth.config.root import Config
+from otelhealth.config.where import Node, Place
+from otelhealth.errors import ConfigError, Problem
+
+NAMES = ("otelhealth.yaml", "otelhealth.yml", "otelhealth.toml")
+EMBEDDED = Place("embedded defaults")
+
+
+def find(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
+    """The file to load: `explicit`, `$OTELHEALTH_CONFIG`, `otelhealth.{yaml,yml,toml}` in `cwd`; None: the defaults."""
+    if explicit is not None:
+        return explicit
+    if named := environ.get("OTELHEALTH_CONFIG"):
+        return Path(named).expanduser()
+    return next((cwd / name for name in NAMES if (cwd / name).is_file()), None)
+
+
+def load(file: Path | None, environ: Mapping[str, str], sources: Sources | None = None) -> Config:
+    """The configuration of `file` (None: the embedded defaults) with the environment above it.
+
+    Raises ConfigError with every problem. `sources` is told of all files, even those of a refused configuration.
+    """
+    gatherer = Gatherer(environ, sources if sources is not None else Sources())
+    root = gatherer.read(file) if file is not None else Node({}, EMBEDDED)
+    problems = gatherer.problems + environment.apply(root, environ, FIELDS)
+    if "checks" not in root.value:
+        root.value["checks"] = tree(HOST_CHECKS, EMBEDDED)
+    assembler = Assembler(root, file.parent if file is not None else Path.cwd())
+    config = assembler.config(file)
+    problems += assembler.problems
+    if problems or config is None:
+        raise ConfigError(_in_order(problems, gatherer.order))
+    return config
+
+
+def _in_order(problems: list[Problem], files: list[str]) -> list[Problem]:
+    """As a person reads: file by file, from the top; the environment last."""
+    rank = {name: number for number, name in enumerate(files)}
+    return sorted(
+        dict.fromkeys(problems),
+        key=lambda each: (rank.get(each.file, len(rank)), each.line or 0, each.column or 0),
+    )
+
+
+def default_config(environ: Mapping[str, str]) -> Config:
+    """What runs without a file: checks of this host, SQLite, an endpoint on loopback."""
+    return load(None, environ)

@@ -1,0 +1,17 @@
+"""What a reload changes at once, and what waits for a restart."""
+
+from __future__ import annotations
+
+from otelhealth.config.root import Config
+
+RESTART_ONLY = ("service", "server", "telemetry", "store")
+
+
+def restart_needed(old: Config, new: Config) -> list[str]:
+    """The sections that differ but keep their old value until a restart."""
+    return [name for name in RESTART_ONLY if getattr(old, name) != getattr(new, name)]
+
+
+def reloaded(old: Config, new: Config) -> Config:
+    """What is in force after a reload: `new`'s defaults, checks and status with `old`'s sections of RESTART_ONLY."""
+    return new.model_copy(update={name: getattr(old, name) for name in RESTART_ONLY})

@@ -1,0 +1,62 @@
+"""What must hold between checks, and between checks and the rest. Pure; says what is broken by path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from graphlib import CycleError, TopologicalSorter
+from typing import NamedTuple
+
+from otelhealth.config.where import Way
+from otelhealth.engine.aggregate import StatusSettings
+
+MAX_CYCLES = 20
+
+
+class Broken(NamedTuple):
+    """A rule that does not hold at `path`."""
+
+    path: Way
+    sentence: str
+    remedy: str
+
+
+def near(word: str, known: Iterable[str], otherwise: str) -> str:
+    """`did you mean X?` where something known is close to `word`."""
+    found = get_close_matches(word, list(known), 1)
+    return f"did you mean {found[0]}?" if found else otherwise
+
+
+def broken(parents: Mapping[str, Sequence[str]], status: StatusSettings | None) -> Iterator[Broken]:
+    """Every rule between checks, given what each depends on, that does not hold."""
+    for name, above in parents.items():
+        for index, parent in enumerate(above):
+            if parent not in parents:
+                yield _unknown(("checks", name, "depends_on", index), parent, parents)
+    yield from _circular(parents)
+    if status is not None:
+        for index, window in enumerate(status.maintenance):
+            for position, name in enumerate(window.checks):
+                if name not in parents:
+                    yield _unknown(("status", "maintenance", index, "checks", position), name, parents)
+
+
+def _unknown(path: Way, name: str, names: Iterable[str]) -> Broken:
+    return Broken(path, f"there is no check {name!r}", near(name, names, "name one that stands under `checks`"))
+
+
+def _circular(parents: Mapping[str, Sequence[str]]) -> Iterator[Broken]:
+    order = {name: number for number, name in enumerate(parents)}
+    left = {name: [each for each in above if each in order] for name, above in parents.items()}
+    for _ in range(MAX_CYCLES):
+        try:
+            TopologicalSorter(left).prepare()
+        except CycleError as error:
+            cycle = error.args[1][:0:-1]  # each depends on the next; the first is not repeated
+            start = cycle.index(min(cycle, key=order.__getitem__))
+            cycle = cycle[start:] + cycle[:start]
+            text = " -> ".join([*cycle, cycle[0]])
+            yield Broken(("checks", cycle[0], "depends_on"), f"circular: {text}", "remove one of these dependencies")
+            left[cycle[0]] = [each for each in left[cycle[0]] if each != cycle[1 % len(cycle)]]
+        else:
+            return
