@@ -85,7 +85,10 @@ class Level(BaseModel):
 
 
 class Levels(RootModel[dict[str, Level]]):
-    """`{measurement: {warn: RANGE, fail: RANGE}}`; `duration` (s) is there for every kind."""
+    """`{measurement: {warn: RANGE, fail: RANGE}}`; `duration` (s) is there for every kind.
+
+    `utilization[/var]`, the name in a record, stands for that one alone and goes before `utilization`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -134,7 +137,7 @@ class LevelJudge:
         return replace(result, status=worst, message=message, error_type=kind, measurements=tuple(measurements))
 
     def _of(self, name: str, key: str, value: float, unit: str) -> tuple[Status, str]:
-        for status, limit in self._ranges.get(name, ()):
+        for status, limit in self._ranges.get(key) or self._ranges.get(name, ()):
             if limit.holds(value):
                 return status, f"{key} is {quantity_text(value, unit)}, {status} at {limit.text}"
         return Status.PASS, ""

@@ -70,3 +70,11 @@ def test_a_users_level_replaces_the_default_of_that_measurement_only() -> None:
 @given(st.floats(allow_nan=False, allow_infinity=False), st.floats(allow_nan=False, allow_infinity=False, width=32))
 def test_more_and_at_most_exclude_each_other(value: float, bound: float) -> None:
     assert Range.parse(f"> {bound!r}").holds(value) is not Range.parse(f"<= {bound!r}").holds(value)
+
+
+def test_a_level_for_one_mount_goes_before_the_level_for_all_mounts() -> None:
+    levels = {"utilization": {"warn": "> 85%"}, "utilization[/var]": {"fail": "> 90%"}}
+    other = Measurement("utilization", 0.88, "1", (("system.filesystem.mountpoint", "/"),))
+    judged = judge(levels, passed("", USED, other))
+    assert [measurement.status for measurement in judged.measurements] == [Status.FAIL, Status.WARN]
+    assert judged.message == "utilization[/var] is 91%, fail at > 90%"
