@@ -15,7 +15,7 @@ from pydantic import Field
 
 from otelhealth.checks.base import Check, Context
 from otelhealth.checks.cgroup import Cgroup, CgroupMemory, Pressure, Resource, Throttling, read
-from otelhealth.checks.mounts import Usage, local_mounts, usages
+from otelhealth.checks.mounts import Usage, mount_table, usages
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.units import LocalPath
 
@@ -138,7 +138,7 @@ class Host:
 
     def disks(self) -> list[Usage]:
         """Of the local disks. May block: call it in a thread."""
-        return usages(local_mounts(self.root), self.root)
+        return usages(mount_table(self.root).local, self.root)
 
 
 class HostCheck(Check):

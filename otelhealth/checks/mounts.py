@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import psutil
@@ -19,6 +19,7 @@ _REAL = frozenset(
     ("apfs", "bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "hfs", "hfsplus", "jfs", "nilfs2", "ntfs")
 )
 _REAL |= {"ntfs3", "reiserfs", "udf", "ufs", "vfat", "xfs", "zfs"}
+_MEMORY = {"cgroup", "cgroup2", "devtmpfs", "overlay", "proc", "ramfs", "rootfs", "squashfs", "sysfs", "tmpfs"}
 # Their names hold ids of containers and pods: as attributes they would have no bound.
 _RUNTIMES = ("/var/lib/docker/", "/var/lib/containers/", "/var/lib/kubelet/", "/var/lib/containerd/", "/run/", "/snap/")
 _ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\"))
@@ -59,60 +60,69 @@ class Usage:
         return 1 - self.inodes_free / self.inodes if self.inodes else None
 
 
-@lru_cache(maxsize=4)  # the text changes only when something is mounted
-def parse(text: str) -> tuple[Mount, ...]:
-    """All mounts of a `/proc/<pid>/mountinfo`; of several on one point the last, which is the one seen."""
-    mounts: dict[str, Mount] = {}
-    for line in text.splitlines():
-        fields, _, rest = line.partition(" - ")
-        parts, source = fields.split(), rest.split()
-        if len(parts) < 6 or len(source) < 3:
-            continue
-        point = _plain(parts[4])
-        # After an I/O error ext4 turns its superblock, not the mount, read-only (since Linux 6.15: `emergency_ro`).
-        options, super_options = parts[5].split(","), source[2].split(",")
-        forced = "emergency_ro" in super_options or ("rw" in options and "ro" in super_options)
-        mounts[point] = Mount(
-            point, source[1], parts[2], source[0], "ro" in options or forced, forced, bind=parts[3] != "/"
+class MountTable:
+    """All mounts of a process: what is seen on each point, and which of them are the local disks."""
+
+    def __init__(self, mounts: Iterable[Mount]) -> None:
+        self.by_point = {mount.point: mount for mount in mounts}  # of several on one point the last is seen
+
+    @cached_property
+    def local(self) -> tuple[Mount, ...]:
+        """The local disks, each device once under its shortest path; a container's root counts."""
+        found: dict[str, Mount] = {}
+        for mount in sorted(self.by_point.values(), key=lambda each: (len(each.point), each.point)):
+            if mount.point != "/" and (mount.type not in _REAL or mount.point.startswith(_RUNTIMES)):
+                continue
+            if not (mount.bind and Path(mount.point).is_file()):  # runtimes mount single files, such as /etc/hosts
+                found.setdefault(mount.number, mount)
+        return tuple(found.values())
+
+    @cached_property
+    def blocking(self) -> tuple[str, ...]:
+        """The points of mounts that another machine or process answers for, which may hang without end."""
+        return tuple(point for point, mount in self.by_point.items() if mount.type not in _REAL | _MEMORY)
+
+    def may_block(self, mounts: Iterable[Mount]) -> bool:
+        """Whether asking one of `mounts` may hang: for itself, or for a mount on the way to it."""
+        return any(
+            (mount.point + "/").startswith(point.rstrip("/") + "/") for mount in mounts for point in self.blocking
         )
-    return tuple(mounts.values())
 
 
-@lru_cache(maxsize=4)
-def local(mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
-    """The local disks among `mounts`, each device once under its shortest path; a container's root counts."""
-    found: dict[str, Mount] = {}
-    for mount in sorted(mounts, key=lambda each: (len(each.point), each.point)):
-        if mount.point != "/" and (mount.type not in _REAL or mount.point.startswith(_RUNTIMES)):
-            continue
-        if not (mount.bind and Path(mount.point).is_file()):  # runtimes mount single files, such as /etc/hosts
-            found.setdefault(mount.number, mount)
-    return tuple(found.values())
+@lru_cache(maxsize=4)  # the text changes only when something is mounted
+def parse(text: str) -> MountTable:
+    """From a `/proc/<pid>/mountinfo`."""
+    return MountTable(mount for line in text.splitlines() if (mount := _mount(line)))
 
 
-def all_mounts(root: Path = Path("/")) -> tuple[Mount, ...]:
-    """Every mount of this process; of the host's first process where the host is seen below another `root`."""
-    text = None
+def _mount(line: str) -> Mount | None:
+    fields, _, rest = line.partition(" - ")
+    parts, source = fields.split(), rest.split()
+    if len(parts) < 6 or len(source) < 3:
+        return None
+    # After an I/O error ext4 turns its superblock, not the mount, read-only (since Linux 6.15: `emergency_ro`).
+    options, super_options = parts[5].split(","), source[2].split(",")
+    forced = "emergency_ro" in super_options or ("rw" in options and "ro" in super_options)
+    read_only, bind = "ro" in options or forced, parts[3] != "/"
+    return Mount(_plain(parts[4]), source[1], parts[2], source[0], read_only, forced, bind)
+
+
+def mount_table(root: Path = Path("/")) -> MountTable:
+    """Of this process; of the host's first process where the host is seen below another `root`."""
     for process in ("1", "self") if root != Path("/") else ("self",):
-        text = text or read(str(root / "proc" / process / "mountinfo"))
-    if text is not None:
-        return parse(text)
-    return tuple(
+        if (text := read(f"{root}/proc/{process}/mountinfo")) is not None:
+            return parse(text)
+    return MountTable(
         Mount(part.mountpoint, part.device, part.device, part.fstype, "ro" in part.opts.split(","))
         for part in psutil.disk_partitions(all=False)
     )
 
 
-def local_mounts(root: Path = Path("/")) -> tuple[Mount, ...]:
-    """The local disks of this process, or of the host below `root`."""
-    return local(all_mounts(root))
-
-
 def usage(mount: Mount, root: Path = Path("/")) -> Usage:
     """Asks the file system, which may block without end on a network mount: call it in a thread. Raises OSError."""
-    place = root / mount.point.lstrip("/")
+    place = mount.point if root == Path("/") else str(root / mount.point.lstrip("/"))
     if not hasattr(os, "statvfs"):  # Windows
-        shown = psutil.disk_usage(str(place))
+        shown = psutil.disk_usage(place)
         return Usage(mount, shown.total, shown.used, shown.free, 0, 0)
     stat = os.statvfs(place)
     size = stat.f_frsize

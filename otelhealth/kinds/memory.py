@@ -16,7 +16,7 @@ _PAGING = "system.paging.state"
 
 
 class MemoryCheck(HostCheck):
-    """In use is what could not be had back: of a host total - available, of a container current - inactive file cache."""
+    """In use is what cannot be had back: of a host total - available, of a container current - inactive file cache."""
 
     summary: ClassVar[str] = "memory and swap in use, pressure, OOM kills; of a container: against its limit"
     default_levels: ClassVar = {"utilization": {"warn": "> 90%", "fail": "> 98%"}}
