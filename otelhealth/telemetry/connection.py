@@ -1,0 +1,194 @@
+"""One kept HTTP/1.1 connection for exports: TLS, proxies, and one wall-clock deadline per request.
+
+`requests` costs 6 MB and takes a time limit per read, so a receiver that trickles holds an export for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import time
+from base64 import b64encode
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import httptools
+
+from otelhealth.telemetry.settings import Otlp
+from otelhealth.version import __version__
+
+_MAX_REPLY = 1 << 20
+
+
+class Reply:
+    """What the receiver answered; fed by the parser."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = b""
+        self.complete = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1").strip()
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+        if len(self.body) > _MAX_REPLY:
+            raise ConnectionError("the answer is larger than 1 MiB")
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+    def retry_after(self) -> float:
+        """Seconds that `Retry-After` asks for; 0.0 without one."""
+        value = self.headers.get("retry-after", "")
+        try:
+            return max(0.0, float(value)) if value else 0.0
+        except ValueError:
+            pass
+        try:
+            return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+        except ValueError:
+            return 0.0
+
+
+class Connection:
+    """Posts to one URL. Errors are OSErrors; TimeoutError when the deadline passed."""
+
+    def __init__(self, receiver: Otlp, headers: Mapping[str, str]) -> None:
+        self._url = urlsplit(receiver.endpoint or "")
+        self._tls = _tls(receiver) if self._url.scheme == "https" else None
+        self._proxy = _proxy(self._url)
+        self._head = self._request_head(headers)
+        self._socket: socket.socket | None = None
+
+    def _request_head(self, headers: Mapping[str, str]) -> str:
+        target = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
+        every = {"host": self._url.netloc.rpartition("@")[2], "user-agent": f"otelhealth/{__version__}", **headers}
+        if self._proxy and self._tls is None:
+            target = f"http://{every['host']}{target}"
+            every |= _proxy_authorization(self._proxy)
+        return f"POST {target} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in every.items())
+
+    def post(self, body: bytes, timeout: float) -> Reply:
+        """Send and read the answer within `timeout` seconds, all included."""
+        deadline = time.monotonic() + timeout
+        request = f"{self._head}content-length: {len(body)}\r\n\r\n".encode("latin-1") + body
+        if self._socket is not None:
+            try:
+                return self._exchange(self._socket, request, deadline)
+            except TimeoutError:
+                raise
+            except OSError:
+                pass  # the receiver closed the kept connection meanwhile: one more try on a new one
+        return self._exchange(self._connect(deadline), request, deadline)
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _connect(self, deadline: float) -> socket.socket:
+        peer = self._proxy or self._url
+        port = peer.port or (443 if peer.scheme == "https" else 80)
+        raw = socket.create_connection((peer.hostname or "", port), timeout=_left(deadline))
+        try:
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is None:
+                return raw
+            if self._proxy:
+                self._tunnel(raw, self._proxy, deadline)
+            raw.settimeout(_left(deadline))
+            return self._tls.wrap_socket(raw, server_hostname=self._url.hostname)
+        except BaseException:
+            raw.close()
+            raise
+
+    def _tunnel(self, raw: socket.socket, proxy: SplitResult, deadline: float) -> None:
+        target = f"{self._url.hostname}:{self._url.port or 443}"
+        lines = [f"CONNECT {target} HTTP/1.1", f"host: {target}"]
+        lines += [f"{name}: {value}" for name, value in _proxy_authorization(proxy).items()]
+        _send(raw, "\r\n".join([*lines, "", ""]).encode("latin-1"), deadline)
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += _receive(raw, deadline)
+            if len(answer) > _MAX_REPLY:
+                raise ConnectionError("the proxy's answer is larger than 1 MiB")
+        status = answer.split(b" ", 2)[1:2]
+        if status != [b"200"]:
+            raise ConnectionError(f"the proxy answered {b' '.join(status).decode('latin-1')} to CONNECT")
+
+    def _exchange(self, connected: socket.socket, request: bytes, deadline: float) -> Reply:
+        """The connection is kept only when the answer was whole and allows it."""
+        self._socket = None
+        keep = False
+        try:
+            _send(connected, request, deadline)
+            reply = Reply()
+            parser = httptools.HttpResponseParser(reply)
+            while not reply.complete:
+                self._feed(parser, _receive(connected, deadline))
+            reply.status = parser.get_status_code()
+            keep = parser.should_keep_alive()
+            return reply
+        finally:
+            if keep:
+                self._socket = connected
+            else:
+                connected.close()
+
+    @staticmethod
+    def _feed(parser: httptools.HttpResponseParser, data: bytes) -> None:
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            raise ConnectionError(f"the answer is not HTTP: {error}") from None
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _send(to: socket.socket, data: bytes, deadline: float) -> None:
+    to.settimeout(_left(deadline))
+    to.sendall(data)
+
+
+def _receive(of: socket.socket, deadline: float) -> bytes:
+    of.settimeout(_left(deadline))
+    data = of.recv(65536)
+    if not data:
+        raise ConnectionResetError("the receiver closed the connection")
+    return data
+
+
+def _tls(receiver: Otlp) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(receiver.certificate) if receiver.certificate else None)
+    if receiver.client_certificate:
+        context.load_cert_chain(receiver.client_certificate, receiver.client_key)
+    return context
+
+
+def _proxy(url: SplitResult) -> SplitResult | None:
+    """The proxy that `HTTP(S)_PROXY` and `NO_PROXY` name for this receiver."""
+    if not any(name.lower() == f"{url.scheme}_proxy" for name in os.environ):
+        return None
+    from urllib import request  # noqa: PLC0415 - only where a proxy is set
+
+    found = request.getproxies_environment().get(url.scheme)
+    if not found or request.proxy_bypass(url.netloc.rpartition("@")[2]):
+        return None
+    return urlsplit(found if "://" in found else f"http://{found}")
+
+
+def _proxy_authorization(proxy: SplitResult) -> dict[str, str]:
+    if not proxy.username:
+        return {}
+    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"proxy-authorization": f"Basic {b64encode(pair.encode()).decode()}"}

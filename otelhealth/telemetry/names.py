@@ -1,0 +1,186 @@
+"""Every metric, span, event and attribute that the agent itself gives out; the kinds declare their own measurements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from otelhealth.checks.base import Instrument
+
+CHECK_NAME = "otelhealth.check.name"
+CHECK_KIND = "otelhealth.check.kind"
+CHECK_TIER = "otelhealth.check.tier"
+CHECK_STATE = "otelhealth.check.state"
+CHECK_PREVIOUS_STATE = "otelhealth.check.previous_state"
+CHECK_RESULT = "otelhealth.check.result"
+CHECK_DELAY = "otelhealth.check.delay"
+CHECK_ATTEMPTS = "otelhealth.check.attempts"
+CHECK_ASSERTED = "otelhealth.check.asserted"
+CHECK_SEEN = "otelhealth.check.seen"
+CHECK_SINCE = "otelhealth.check.since"
+CHECK_DURATION = "otelhealth.check.duration"
+SERVICE_STATE = "otelhealth.service.state"
+LANE = "otelhealth.lane"
+REASON = "otelhealth.reason"
+OUTCOME = "otelhealth.outcome"
+ERROR_TYPE = "error.type"
+PEER = "service.peer.name"
+CPU_MODE = "cpu.mode"
+COMPONENT_NAME = "otel.component.name"
+COMPONENT_TYPE = "otel.component.type"
+
+EVENT_STATE_CHANGE = "otelhealth.check.state_change"
+EVENT_EXCEPTION = "otelhealth.check.exception"
+EVENT_START = "otelhealth.agent.start"
+EVENT_STOP = "otelhealth.agent.stop"
+
+SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+OTHER_UNITS = (0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 10_000.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric as it leaves: `attributes` are all keys its points may carry, `when` says when it moves."""
+
+    name: str
+    unit: str
+    instrument: Instrument
+    description: str
+    attributes: tuple[str, ...] = ()
+    when: str = "observed at each export"
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """Upper bounds of a histogram's buckets."""
+        return SECONDS if self.unit == "s" else OTHER_UNITS
+
+
+_RUN = "each run of the check"
+
+STATUS = Metric(
+    "otelhealth.check.status",
+    "1",
+    "updowncounter",
+    "1 for the check's current (debounced) state, 0 for the others.",
+    (CHECK_NAME, CHECK_KIND, CHECK_STATE),
+)
+DURATION = Metric(
+    CHECK_DURATION,
+    "s",
+    "histogram",
+    "Duration of a run with all its attempts; its count is the number of runs.",
+    (CHECK_NAME, CHECK_KIND, CHECK_RESULT, ERROR_TYPE),
+    _RUN,
+)
+TRANSITIONS = Metric(
+    "otelhealth.check.state.transitions",
+    "{transition}",
+    "counter",
+    "Changes of the check's state.",
+    (CHECK_NAME, CHECK_STATE, CHECK_PREVIOUS_STATE),
+    "each change of state",
+)
+LAST_RUN = Metric(
+    "otelhealth.check.last_run.time", "s", "gauge", "Unix time at which the last run ended.", (CHECK_NAME,), _RUN
+)
+LAST_SUCCESS = Metric(
+    "otelhealth.check.last_success.time",
+    "s",
+    "gauge",
+    "Unix time at which the last run that passed or warned ended.",
+    (CHECK_NAME,),
+    "each run that passes or warns",
+)
+SERVICE_STATUS = Metric(
+    "otelhealth.service.status",
+    "1",
+    "updowncounter",
+    "1 for the service's current state, 0 for the others.",
+    (SERVICE_STATE,),
+)
+SERVICE_SCORE = Metric("otelhealth.service.score", "1", "gauge", "Weighted share of what is well, 0 to 1.")
+LAG = Metric(
+    "otelhealth.scheduler.lag",
+    "s",
+    "histogram",
+    "How much later than due a run started.",
+    (LANE,),
+    "each start of a run",
+)
+RUNNING = Metric("otelhealth.checks.running", "{check}", "updowncounter", "Checks running now.", (LANE,))
+SKIPPED = Metric(
+    "otelhealth.checks.skipped",
+    "{run}",
+    "counter",
+    "Runs that were due and did not start.",
+    (REASON,),
+    "each skipped run",
+)
+THREADS_BLOCKED = Metric(
+    "otelhealth.threads.blocked", "{thread}", "updowncounter", "Threads held by sync checks past their deadline."
+)
+LOOP_LAG = Metric(
+    "otelhealth.runtime.loop.lag",
+    "s",
+    "histogram",
+    "How much later than asked the event loop woke up.",
+    (),
+    "each sample of the agent",
+)
+RELOADS = Metric(
+    "otelhealth.config.reloads", "{reload}", "counter", "Reloads of the configuration.", (OUTCOME,), "each reload"
+)
+PROCESS_CPU = Metric("process.cpu.time", "s", "counter", "CPU time used.", (CPU_MODE,))
+PROCESS_MEMORY = Metric("process.memory.usage", "By", "updowncounter", "Physical memory in use.")
+PROCESS_THREADS = Metric("process.thread.count", "{thread}", "updowncounter", "Threads.")
+PROCESS_FDS = Metric(
+    "process.unix.file_descriptor.count", "{file_descriptor}", "updowncounter", "Open file descriptors."
+)
+PROCESS_UPTIME = Metric("process.uptime", "s", "gauge", "Time since the process started.")
+EXPORTED_SPANS = Metric(
+    "otel.sdk.exporter.span.exported",
+    "{span}",
+    "counter",
+    "Spans whose export ended; with error.type those that were lost.",
+    (COMPONENT_NAME, COMPONENT_TYPE, ERROR_TYPE),
+    "each export of spans",
+)
+EXPORTED_POINTS = Metric(
+    "otel.sdk.exporter.metric_data_point.exported",
+    "{data_point}",
+    "counter",
+    "Metric points whose export ended; with error.type those that were lost.",
+    (COMPONENT_NAME, COMPONENT_TYPE, ERROR_TYPE),
+    "each export of metrics",
+)
+EXPORTED_LOGS = Metric(
+    "otel.sdk.exporter.log.exported",
+    "{log_record}",
+    "counter",
+    "Log records whose export ended; with error.type those that were lost.",
+    (COMPONENT_NAME, COMPONENT_TYPE, ERROR_TYPE),
+    "each export of log events",
+)
+
+METRICS = (
+    STATUS,
+    DURATION,
+    TRANSITIONS,
+    LAST_RUN,
+    LAST_SUCCESS,
+    SERVICE_STATUS,
+    SERVICE_SCORE,
+    LAG,
+    RUNNING,
+    SKIPPED,
+    THREADS_BLOCKED,
+    LOOP_LAG,
+    RELOADS,
+    PROCESS_CPU,
+    PROCESS_MEMORY,
+    PROCESS_THREADS,
+    PROCESS_FDS,
+    PROCESS_UPTIME,
+    EXPORTED_SPANS,
+    EXPORTED_POINTS,
+    EXPORTED_LOGS,
+)

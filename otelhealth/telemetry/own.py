@@ -1,0 +1,35 @@
+"""The agent's own process: read by the export thread, where a few system calls disturb nobody."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+
+import psutil
+
+from otelhealth.clock import Clock
+from otelhealth.telemetry import names
+from otelhealth.telemetry.instruments import Instruments
+
+
+class OwnProcess:
+    """Sets the `process.*` figures of this process."""
+
+    def __init__(self, instruments: Instruments, clock: Clock) -> None:
+        self._instruments = instruments
+        self._clock = clock
+        self._process = psutil.Process()
+        self._started = self._process.create_time()
+
+    def refresh(self) -> None:
+        put = self._instruments.set
+        times = os.times()
+        put(names.PROCESS_CPU, ((names.CPU_MODE, "user"),), times.user)
+        put(names.PROCESS_CPU, ((names.CPU_MODE, "system"),), times.system)
+        put(names.PROCESS_UPTIME, (), max(0.0, self._clock.time() - self._started))
+        put(names.PROCESS_THREADS, (), threading.active_count())
+        with suppress(psutil.Error):  # a system may refuse them, even of oneself
+            put(names.PROCESS_MEMORY, (), self._process.memory_info().rss)
+        with suppress(psutil.Error, OSError, AttributeError):  # AttributeError: Windows has none
+            put(names.PROCESS_FDS, (), self._process.num_fds())

@@ -1,0 +1,181 @@
+"""Puts the room together: what the agent records into, and the threads that send it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Literal
+
+from opentelemetry import _logs, metrics, trace
+
+from otelhealth.clock import SYSTEM, Clock
+from otelhealth.model import ExportPath, MetricFamily
+from otelhealth.telemetry import names
+from otelhealth.telemetry.encode import Pace, encode
+from otelhealth.telemetry.export import Count, Exporter, ItemExporter, MetricExporter
+from otelhealth.telemetry.instruments import Instruments
+from otelhealth.telemetry.lazy import LazyLoggers, LazyMeters, LazyTracers
+from otelhealth.telemetry.logs import Events
+from otelhealth.telemetry.names import Metric
+from otelhealth.telemetry.own import OwnProcess
+from otelhealth.telemetry.resource import Identity, build_resource
+from otelhealth.telemetry.settings import Otlp, SignalName, TelemetrySettings
+from otelhealth.telemetry.spans import Spans
+from otelhealth.telemetry.tracing import NANO, Tracer
+from otelhealth.telemetry.transport import sender_for
+from otelhealth.telemetry.windows import Windows
+from otelhealth.telemetry.wire import Envelope
+from otelhealth.version import __version__
+
+if TYPE_CHECKING:
+    from otelhealth.telemetry.sdk import SdkProviders
+
+SCOPE = "otelhealth"
+_EXPORTED: dict[SignalName, tuple[Metric, Literal["span", "metric", "log"]]] = {
+    "traces": (names.EXPORTED_SPANS, "span"),
+    "metrics": (names.EXPORTED_POINTS, "metric"),
+    "logs": (names.EXPORTED_LOGS, "log"),
+}
+_LAST_RETRIES = 1.0  # seconds at the end for a receiver that is down; one that works gets all of the timeout
+
+
+class Telemetry:
+    """What leaves the agent. Without an endpoint nothing is sent and no thread runs; figures are kept all the same."""
+
+    def __init__(
+        self,
+        settings: TelemetrySettings,
+        resource: Mapping[str, str],
+        receivers: Mapping[SignalName, Otlp],
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self.resource = resource
+        self._envelope = Envelope(resource, SCOPE, __version__)
+        self._senders = {signal: sender_for(signal, receiver) for signal, receiver in receivers.items()}
+        self._receivers = receivers
+        self.instruments = Instruments(clock, exemplars="traces" in receivers, limit=settings.metrics.cardinality_limit)
+        self._process = OwnProcess(self.instruments, clock)
+        self._exporters: list[Exporter] = []
+        spans, records = self._items("traces"), self._items("logs")
+        self._metrics()
+        self.tracer = Tracer(spans.put if spans else None, clock)
+        self.spans = Spans(self.tracer)
+        self.events = Events(records.put if records else None, clock)
+        self.windows = Windows(clock)
+        self.export_path = _export_path(settings, receivers)
+        self._sdk: SdkProviders | None = None
+        self._sdk_lock = threading.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        settings: TelemetrySettings,
+        identity: Identity,
+        clock: Clock = SYSTEM,
+        environ: Mapping[str, str] = os.environ,
+    ) -> Telemetry:
+        """Start what `settings` below `OTEL_*` of `environ` say; OtelHealthError where a library or file is missing."""
+        chosen = settings.with_environment(environ)
+        signals: tuple[SignalName, ...] = ("traces", "metrics", "logs")
+        receivers = {signal: receiver for signal in signals if (receiver := chosen.receiver(signal))}
+        telemetry = cls(chosen, build_resource(identity, environ), receivers, clock)
+        for exporter in telemetry._exporters:
+            exporter.start()
+        return telemetry
+
+    def families(self) -> Iterator[MetricFamily]:
+        """The agent's own metrics and the application's, for `/metrics`; from memory."""
+        self._process.refresh()
+        yield from self.instruments.families()
+        if self._sdk is not None:
+            yield from self._sdk.families()
+
+    @property
+    def tracer_provider(self) -> trace.TracerProvider:
+        """For user code: the SDK's. Its spans nest under a run's span."""
+        return self._providers().tracers
+
+    @property
+    def meter_provider(self) -> metrics.MeterProvider:
+        """For user code: the SDK's. Request durations recorded there feed `windows`."""
+        return self._providers().meters
+
+    @property
+    def logger_provider(self) -> _logs.LoggerProvider:
+        """For user code: the SDK's."""
+        return self._providers().loggers
+
+    def set_global(self) -> None:
+        """Make the global API of this process write here. A second call in one process is refused by the API."""
+        trace.set_tracer_provider(LazyTracers(lambda: self.tracer_provider))
+        metrics.set_meter_provider(LazyMeters(lambda: self.meter_provider))
+        _logs.set_logger_provider(LazyLoggers(lambda: self.logger_provider))
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Send what is left; whether all threads ended within `timeout` seconds. Blocks: call it in a thread."""
+        deadline = time.monotonic() + timeout
+        for exporter in self._exporters:
+            exporter.close()
+        stopping = self._sdk.close(timeout) if self._sdk else None
+        patience = time.monotonic() + min(_LAST_RETRIES, timeout / 2)
+        if not all(exporter.join(patience - time.monotonic()) for exporter in self._exporters):
+            for exporter in self._exporters:
+                exporter.stop_retrying()
+        ended = [exporter.join(deadline - time.monotonic()) for exporter in self._exporters]
+        if stopping:
+            stopping.join(max(0.0, deadline - time.monotonic()))
+            ended.append(not stopping.is_alive())
+        for sender in self._senders.values():
+            sender.close()
+        return all(ended)
+
+    def _providers(self) -> SdkProviders:
+        with self._sdk_lock:
+            if self._sdk is None:
+                from otelhealth.telemetry.sdk import SdkProviders  # noqa: PLC0415 - only where user code asks for it
+
+                self._sdk = SdkProviders(self._settings, self.resource, self._senders, self.windows)
+            return self._sdk
+
+    def _items(self, signal: Literal["traces", "logs"]) -> ItemExporter | None:
+        sender = self._senders.get(signal)
+        if sender is None:
+            return None
+        exporter = ItemExporter(signal, sender, self._counter(signal), self._envelope, getattr(self._settings, signal))
+        self._exporters.append(exporter)
+        return exporter
+
+    def _metrics(self) -> None:
+        if sender := self._senders.get("metrics"):
+            interval = self._settings.metrics.interval
+            self._exporters.append(MetricExporter(sender, self._counter("metrics"), self._requests, interval))
+
+    def _requests(self) -> Iterator[tuple[bytes, int]]:
+        self._process.refresh()
+        yield from encode(self.instruments.tables(), self._envelope, int(self._clock.time() * NANO), Pace())
+
+    def _counter(self, signal: SignalName) -> Count:
+        metric, item = _EXPORTED[signal]
+        way = "http" if self._receivers[signal].protocol != "grpc" else "grpc"
+        base = (
+            (names.COMPONENT_NAME, f"otlp_{way}_{item}_exporter/otelhealth"),
+            (names.COMPONENT_TYPE, f"otlp_{way}_{item}_exporter"),
+        )
+
+        def count(problem: str | None, items: int) -> None:
+            attributes = (*base, (names.ERROR_TYPE, problem)) if problem else base
+            self.instruments.count(metric, attributes, items)
+
+        return count
+
+
+def _export_path(settings: TelemetrySettings, receivers: Mapping[SignalName, Otlp]) -> ExportPath | None:
+    for signal, receiver in receivers.items():
+        endpoint = settings.otlp.endpoint or (receiver.endpoint or "").removesuffix(f"/v1/{signal}")
+        headers = {name: value.get_secret_value() for name, value in receiver.headers.items()}
+        return ExportPath(endpoint, headers, receiver.protocol)
+    return None

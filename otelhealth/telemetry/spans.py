@@ -1,0 +1,44 @@
+"""One root span per run of a check."""
+
+from __future__ import annotations
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, StatusCode, Tracer
+
+from otelhealth.checks.base import Check
+from otelhealth.model import CheckResult, Status
+from otelhealth.telemetry import names
+
+_ROOT = Context()  # empty: a run's trace is its own, whatever span is current
+
+
+class Spans:
+    """Starts and finishes the span `check {name}`; its CLIENT children are the probes' own."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    def start_run(self, check: Check, delay: float, parent: Span | None = None) -> Span:
+        """A run that starts `delay` seconds after it was due; under `parent` where a request asked for it."""
+        attributes: dict[str, str | int | float] = {
+            names.CHECK_NAME: check.name,
+            names.CHECK_KIND: check.kind,
+            names.CHECK_TIER: int(check.tier),
+            names.CHECK_DELAY: delay,
+        }
+        if check.peer:
+            attributes[names.PEER] = check.peer
+        context = _ROOT if parent is None else trace.set_span_in_context(parent)
+        return self._tracer.start_span(f"check {check.name}", context, attributes=attributes)
+
+    def finish_run(self, span: Span, check: Check, result: CheckResult, state: Status) -> None:  # noqa: ARG002 - the beat's words
+        """End it with the run's result and the check's debounced state."""
+        span.set_attribute(names.CHECK_RESULT, result.status.value)
+        span.set_attribute(names.CHECK_STATE, state.value)
+        if result.attempts > 1:
+            span.set_attribute(names.CHECK_ATTEMPTS, result.attempts)
+        if result.status in (Status.FAIL, Status.UNKNOWN):
+            span.set_attribute(names.ERROR_TYPE, result.error_type or result.status.value)
+            span.set_status(StatusCode.ERROR)
+        span.end()

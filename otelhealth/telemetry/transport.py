@@ -1,0 +1,134 @@
+"""Delivers one encoded request to its receiver: retried within one deadline, and honest about what was lost.
+
+This is the seam where the durable spool comes in: it is a Sender too. 3xx and partial success are losses, which the
+official exporters take for deliveries.
+"""
+
+from __future__ import annotations
+
+import gzip
+import random
+import threading
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from otelhealth.errors import OtelHealthError
+from otelhealth.telemetry.connection import Connection
+from otelhealth.telemetry.settings import PROTOBUF, Otlp, SignalName
+from otelhealth.telemetry.wire import rejected
+
+RETRYABLE = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a request; `error_type` None: delivered, but for `rejected` items."""
+
+    error_type: str | None = None
+    message: str = ""
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try: `again` None is final, else the least pause before the next one (0.0: none asked for)."""
+
+    outcome: Outcome
+    again: float | None = None
+
+
+class Sender(Protocol):
+    """Takes one encoded request; blocks the calling thread until its outcome is known."""
+
+    def send(self, body: bytes) -> Outcome: ...
+
+    def close(self) -> None:
+        """No further retries; a send that waits between two returns."""
+        ...
+
+
+class Retrying:
+    """Attempts with growing pauses until the request's deadline."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._closing = threading.Event()
+        self._one_at_a_time = threading.Lock()
+
+    def send(self, body: bytes) -> Outcome:
+        deadline = time.monotonic() + self._timeout
+        if not self._one_at_a_time.acquire(timeout=self._timeout):
+            return Outcome("timeout", "another request held the connection")
+        try:
+            return self._send(self._prepare(body), deadline)
+        finally:
+            self._one_at_a_time.release()
+
+    def _send(self, body: bytes, deadline: float) -> Outcome:
+        pause = 1.0
+        while True:
+            attempt = self._attempt(body, max(0.001, deadline - time.monotonic()))
+            if attempt.again is None:
+                return attempt.outcome
+            wait = attempt.again or pause * random.uniform(0.8, 1.2)  # noqa: S311 - spreads retries, hides nothing
+            if time.monotonic() + wait >= deadline or self._closing.wait(wait):
+                return attempt.outcome
+            pause *= 2
+
+    def close(self) -> None:
+        self._closing.set()
+
+    def _prepare(self, body: bytes) -> bytes:
+        return body
+
+    def _attempt(self, body: bytes, timeout: float) -> Attempt:
+        raise NotImplementedError
+
+
+class HttpSender(Retrying):
+    """OTLP/HTTP with protobuf bodies over one kept connection."""
+
+    def __init__(self, receiver: Otlp) -> None:
+        super().__init__(receiver.timeout)
+        self._gzip = receiver.compression == "gzip"
+        headers = {"content-type": "application/x-protobuf"} | ({"content-encoding": "gzip"} if self._gzip else {})
+        headers |= {name.lower(): value.get_secret_value() for name, value in receiver.headers.items()}
+        self._connection = Connection(receiver, headers)
+
+    def _prepare(self, body: bytes) -> bytes:
+        # level 1: OTLP repeats itself, so it is near the size of level 6 at a third of its time
+        return gzip.compress(body, 1) if self._gzip else body
+
+    def _attempt(self, body: bytes, timeout: float) -> Attempt:
+        try:
+            reply = self._connection.post(body, timeout)
+        except TimeoutError:
+            return Attempt(Outcome("timeout", "no answer in time"), 0.0)
+        except ConnectionRefusedError:
+            return Attempt(Outcome("connection_refused", "connection refused"), 0.0)
+        except OSError as error:
+            return Attempt(Outcome("connection_error", str(error) or type(error).__name__), 0.0)
+        if 200 <= reply.status < 300:
+            count, reason = rejected(reply.body)
+            return Attempt(Outcome(rejected=count, message=reason))
+        outcome = Outcome(str(reply.status), f"answered {reply.status}")
+        return Attempt(outcome, reply.retry_after() if reply.status in RETRYABLE else None)
+
+    def close(self) -> None:
+        super().close()
+        if self._one_at_a_time.acquire(blocking=False):
+            self._connection.close()
+            self._one_at_a_time.release()
+
+
+def sender_for(signal: SignalName, receiver: Otlp) -> Sender:
+    """The sender of the receiver's protocol; OtelHealthError where its library or a certificate is missing."""
+    for file in (receiver.certificate, receiver.client_certificate, receiver.client_key):
+        if file is not None and not file.is_file():
+            raise OtelHealthError(f"telemetry.otlp: there is no file {file}", "name a PEM file that can be read")
+    if receiver.protocol == PROTOBUF:
+        return HttpSender(receiver)
+    from otelhealth.telemetry.rpc import GrpcSender  # noqa: PLC0415 - grpc costs 15 MB, only those who ask pay
+
+    return GrpcSender(signal, receiver)

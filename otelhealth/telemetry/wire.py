@@ -1,0 +1,153 @@
+"""OTLP's protobuf, written by hand: the agent's own signals leave without the SDK's objects and the protobuf library.
+
+Every message of ours is known beforehand, so a field is a constant tag and a value; readers of OTLP decode it as usual.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+_DOUBLE = struct.Struct("<d").pack
+_FIXED64 = struct.Struct("<Q").pack
+_VALUE = b"\x12"  # KeyValue.value
+_CACHE_SIZE = 8192
+_SMALL = tuple(bytes((number,)) for number in range(128))
+
+_keys: dict[str, bytes] = {}
+_texts: dict[tuple[int, str, str], bytes] = {}
+
+
+def varint(number: int) -> bytes:
+    """A non-negative integer, seven bits a byte."""
+    if number < 128:
+        return _SMALL[number]
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def tag(number: int, wire_type: int) -> bytes:
+    return varint(number << 3 | wire_type)
+
+
+def message(number: int, payload: bytes) -> bytes:
+    """A field of any length: a message, bytes, or encoded text."""
+    return tag(number, 2) + varint(len(payload)) + payload
+
+
+def text(number: int, value: str) -> bytes:
+    # a lone surrogate (a file name of other encoding) must not cost the whole request
+    return message(number, value.encode("utf-8", "replace"))
+
+
+def integer(number: int, value: int) -> bytes:
+    return tag(number, 0) + varint(value & 0xFFFFFFFFFFFFFFFF)
+
+
+def double(number: int, value: float) -> bytes:
+    return tag(number, 1) + _DOUBLE(value)
+
+
+def fixed64(number: int, value: int) -> bytes:
+    return tag(number, 1) + _FIXED64(value)
+
+
+def any_value(value: object) -> bytes:  # noqa: PLR0911 - one per type
+    """AnyValue of an attribute or a log body; what OTLP has no type for leaves as its text."""
+    if isinstance(value, str):
+        return text(1, value)
+    if isinstance(value, bool):
+        return integer(2, value)
+    if isinstance(value, int):
+        return integer(3, value)
+    if isinstance(value, float):
+        return double(4, value)
+    if isinstance(value, bytes):
+        return message(7, value)
+    if isinstance(value, Mapping):
+        return message(6, b"".join(attribute(1, str(key), item) for key, item in value.items()))
+    if isinstance(value, Sequence):
+        return message(5, b"".join(message(1, any_value(item)) for item in value))
+    return b"" if value is None else text(1, str(value))
+
+
+def attribute(number: int, key: str, value: object) -> bytes:
+    """A KeyValue in field `number`. Texts repeat from run to run and are kept encoded."""
+    if type(value) is str:
+        found = _texts.get((number, key, value))
+        if found is None:
+            if len(_texts) >= _CACHE_SIZE:
+                _texts.clear()
+            found = _texts[number, key, value] = _key_value(number, key, value)
+        return found
+    return _key_value(number, key, value)
+
+
+def _key_value(number: int, key: str, value: object) -> bytes:
+    name = _keys.get(key)
+    if name is None:
+        if len(_keys) >= _CACHE_SIZE:
+            _keys.clear()
+        name = _keys[key] = text(1, key)
+    encoded = any_value(value)
+    return message(number, name + _VALUE + varint(len(encoded)) + encoded)
+
+
+def attributes(number: int, pairs: Iterable[tuple[str, Any]]) -> bytes:
+    return b"".join([attribute(number, key, value) for key, value in pairs])
+
+
+class Envelope:
+    """What stands around the items of one export request: all three signals nest resource, scope and items alike."""
+
+    __slots__ = ("_resource", "_scope")
+
+    def __init__(self, resource: Mapping[str, object], scope: str, version: str) -> None:
+        self._resource = message(1, attributes(1, resource.items()))
+        self._scope = message(1, text(1, scope) + text(2, version))
+
+    def request(self, items: Iterable[bytes]) -> bytes:
+        """An Export{Trace,Metrics,Logs}ServiceRequest of `items`, each already a field 2 of its scope."""
+        return message(1, self._resource + message(2, self._scope + b"".join(items)))
+
+
+def rejected(response: bytes) -> tuple[int, str]:
+    """(items, reason) of a partial success in an Export*ServiceResponse; (0, "") when all was taken."""
+    try:
+        partial = dict(_fields(response)).get(1, b"")
+        inside = dict(_fields(partial)) if isinstance(partial, bytes) else {}
+    except (IndexError, ValueError):
+        return 0, ""
+    count, reason = inside.get(1, 0), inside.get(2, b"")
+    return count if isinstance(count, int) else 0, reason.decode(errors="replace") if isinstance(reason, bytes) else ""
+
+
+def _fields(data: bytes) -> Iterable[tuple[int, int | bytes]]:
+    at = 0
+    while at < len(data):
+        key, at = _read_varint(data, at)
+        value, at = _read_varint(data, at)
+        match key & 7:
+            case 0:
+                yield key >> 3, value
+            case 2:
+                yield key >> 3, data[at : at + value]
+                at += value
+            case other:
+                raise ValueError(f"wire type {other} in an export response")
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    shift = result = 0
+    while True:
+        byte = data[at]
+        at += 1
+        result |= (byte & 127) << shift
+        if byte < 128:
+            return result, at
+        shift += 7

@@ -1,0 +1,177 @@
+"""A real OTLP/HTTP receiver on loopback that decodes what arrives; it can be told how to answer, or to hang."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, TypeVar
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+T = TypeVar("T")
+
+
+@dataclass
+class Request:
+    path: str
+    headers: dict[str, str]
+    body: bytes  # as decoded from its content-encoding
+    compressed: int
+
+
+@dataclass
+class Answer:
+    """How the receiver answers: a status, headers, a body, after `delay`; `hang` never answers."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    hang: bool = False
+    trickle: bool = False
+
+
+class Receiver:
+    """Answers `answers` in their order, then `answer`."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.answer = Answer()
+        self.answers: list[Answer] = []
+        self.released = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self.released.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def spans(self) -> list[Span]:
+        return [span for _, _, span in self.scoped_spans()]
+
+    def scoped_spans(self) -> Iterator[tuple[dict[str, Any], str, Span]]:
+        """(resource, scope name, span)."""
+        for body in self._bodies("/v1/traces"):
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                for scope in resource.scope_spans:
+                    for span in scope.spans:
+                        yield attributes(resource.resource.attributes), scope.scope.name, span
+
+    def metrics(self) -> dict[str, Metric]:
+        """The last state of each metric; the points of one export are put together."""
+        found: dict[str, Metric] = {}
+        for _, metric in self.scoped_metrics():
+            kind = metric.WhichOneof("data")
+            known = found.get(metric.name)
+            if known is None or _time(known) != _time(metric):
+                found[metric.name] = metric
+            else:
+                getattr(known, str(kind)).data_points.extend(getattr(metric, str(kind)).data_points)
+        return found
+
+    def scoped_metrics(self) -> Iterator[tuple[dict[str, Any], Metric]]:
+        for body in self._bodies("/v1/metrics"):
+            for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+                for scope in resource.scope_metrics:
+                    for metric in scope.metrics:
+                        yield attributes(resource.resource.attributes), metric
+
+    def logs(self) -> list[LogRecord]:
+        return [
+            record
+            for body in self._bodies("/v1/logs")
+            for resource in ExportLogsServiceRequest.FromString(body).resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ]
+
+    def _bodies(self, path: str) -> list[bytes]:
+        return [request.body for request in list(self.requests) if request.path == path]
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            timeout = 30
+
+            def do_POST(self) -> None:  # noqa: N802 - the handler's name for it
+                raw = self.rfile.read(int(self.headers["content-length"]))
+                body = gzip.decompress(raw) if self.headers.get("content-encoding") == "gzip" else raw
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                receiver.requests.append(Request(self.path, headers, body, len(raw)))
+                self._answer(receiver.answers.pop(0) if receiver.answers else receiver.answer)
+
+            def _answer(self, answer: Answer) -> None:
+                if answer.hang:
+                    receiver.released.wait(30)
+                    self.close_connection = True
+                    return
+                self.send_response(answer.status)
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
+                self.send_header("content-length", str(len(answer.body) + (1000 if answer.trickle else 0)))
+                self.end_headers()
+                self.wfile.write(answer.body)
+                while answer.trickle and not receiver.released.wait(0.02):
+                    try:
+                        self.wfile.write(b"x")
+                    except OSError:
+                        break
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the handler's name for it
+                """Quiet."""
+
+        return Handler
+
+
+def attributes(pairs: Any) -> dict[str, Any]:
+    """KeyValues as a dict of plain values."""
+    return {pair.key: plain(pair.value) for pair in pairs}
+
+
+def plain(value: AnyValue) -> Any:
+    match value.WhichOneof("value"):
+        case "array_value":
+            return [plain(item) for item in value.array_value.values]
+        case "kvlist_value":
+            return attributes(value.kvlist_value.values)
+        case None:
+            return None
+        case kind:
+            return getattr(value, kind)
+
+
+def points(metric: Metric) -> list[Any]:
+    return list(getattr(metric, str(metric.WhichOneof("data"))).data_points)
+
+
+def _time(metric: Metric) -> int:
+    found = points(metric)
+    return found[0].time_unix_nano if found else 0
+
+
+def eventually(get: Callable[[], T], timeout: float = 10.0) -> T:
+    """What `get` returns as soon as it is true; AssertionError with its last answer after `timeout` seconds."""
+    until = time.monotonic() + timeout
+    while not (found := get()):
+        assert time.monotonic() < until, found
+        time.sleep(0.01)
+    return found
