@@ -5,24 +5,16 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from otelhealth.config.documents import read_toml, read_yaml
 from otelhealth.config.expand import Expander, expand
+from otelhealth.config.sources import Sources
 from otelhealth.config.where import Node, Place, Way, dotted
 from otelhealth.errors import ConfigError, Problem
 
 MAX_FILE = 16 << 20
 MAX_FILES = 1000
-
-
-@dataclass
-class Sources:
-    """The files a configuration was made of, those that were missing too, and the globs that chose some of them."""
-
-    files: set[Path] = field(default_factory=set)
-    globs: set[tuple[Path, str]] = field(default_factory=set)  # the folder a pattern starts from, the pattern
 
 
 class Gatherer:
@@ -37,7 +29,7 @@ class Gatherer:
         self.order: list[str] = []  # the names of the files as they were read
 
     def read(self, path: Path, asked: Place | None = None) -> Node:
-        """The tree of `path` and its includes; an empty one where it cannot be read. `asked` is where it is included."""
+        """The tree of `path` and its includes; empty where it cannot be read. `asked` is where it is included."""
         name = str(path)
         real = Path(os.path.realpath(path))
         self._done.add(real)
@@ -45,9 +37,7 @@ class Gatherer:
         self._chain.append(real)
         try:
             root = self._document(path, name, asked)
-            if not isinstance(root.value, dict):
-                raise ConfigError([root.place.problem("", "not a mapping of sections", "begin with `checks:`")])
-            expander = Expander(self._environ, path.parent, self._sources.files.add)
+            expander = Expander(self._environ, path.parent, self._sources.opens)
             self.problems += expand(root, expander)
             self._include(root, path)
         except ConfigError as error:
@@ -58,7 +48,7 @@ class Gatherer:
         return root
 
     def _document(self, path: Path, name: str, asked: Place | None) -> Node:
-        self._sources.files.add(path)
+        self._sources.opens(path)
         try:
             with path.open("rb") as stream:
                 content = stream.read(MAX_FILE + 1)
@@ -73,10 +63,10 @@ class Gatherer:
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             raise ConfigError([Place(name, line).problem("", "not UTF-8 text", "save it as UTF-8")]) from error
-        if path.suffix == ".toml":
-            return read_toml(text, name)
-        root, problems = read_yaml(text, name)
+        root, problems = (read_toml(text, name), []) if path.suffix == ".toml" else read_yaml(text, name)
         self.problems += problems
+        if not isinstance(root.value, dict):
+            raise ConfigError([root.place.problem("", "not a mapping of sections", "begin with `checks:`")])
         return root
 
     def _include(self, root: Node, path: Path) -> None:
@@ -94,8 +84,7 @@ class Gatherer:
     def _chosen(self, name: str, base: Path) -> list[Path]:
         if not glob.has_magic(name):
             return [base / name]
-        self._sources.globs.add((base, name))
-        found = [base / each for each in sorted(glob.glob(name, root_dir=base, recursive=True))]
+        found = [base / each for each in self._sources.glob(base, name)]
         return [each for each in found if each.is_file() and Path(os.path.realpath(each)) not in self._chain]
 
     def _one(self, root: Node, path: Path, item: Node) -> None:
@@ -113,7 +102,7 @@ class Gatherer:
 
 
 def merge(into: Node, other: Node, path: Way = ()) -> list[Problem]:
-    """Add `other`'s keys to `into`: maps are merged, but a check stands in one file; what is there twice is a problem."""
+    """Add `other`'s keys to `into`: maps are merged, a check stands in one file, what is there twice is a problem."""
     problems: list[Problem] = []
     for key, child in other.value.items():
         mine = into.value.get(key)

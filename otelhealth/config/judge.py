@@ -80,10 +80,12 @@ def _problems(errors: list[ErrorDetails], model: type[BaseModel], node: Node, pa
         known = known_keys(model, inner[:-1])
         if kind == "missing" and _misspelt(str(inner[-1]), found, known):
             continue
-        said = _said(group, field_at(model, inner), known, node)
+        said = _said(group, field_at(model, inner), known)
         named = _FIELD.match(said.sentence)
         if named and (child := found.child(named[1])) is not None:  # a validator of the whole that names its field
-            inner, found, said = (*inner, named[1]), child, said._replace(sentence=said.sentence[named.end() :])
+            said = Said(said.sentence[named.end() :], said.remedy)
+            yield place_problem(child, (*path, *inner, named[1]), said, at_key=isinstance(child.value, dict))
+            continue
         at_key = kind in ("extra_forbidden", "missing") or isinstance(found.value, dict)
         yield place_problem(found, (*path, *inner), said, at_key=at_key)
 
@@ -104,7 +106,7 @@ def _misspelt(key: str, found: Node, known: list[str]) -> bool:
     return any(get_close_matches(other, known, 1) == [key] for other in found.value if other not in known)
 
 
-def _said(group: Group, field: FieldInfo | None, known: list[str], node: Node) -> Said:
+def _said(group: Group, field: FieldInfo | None, known: list[str]) -> Said:
     sentences = []
     for error, found in group:
         said = say(error, field, known, found.origin)

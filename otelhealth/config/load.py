@@ -9,8 +9,9 @@ from otelhealth.config import environment
 from otelhealth.config.assemble import FIELDS, Assembler
 from otelhealth.config.defaults import HOST_CHECKS
 from otelhealth.config.documents import tree
-from otelhealth.config.gather import Gatherer, Sources
+from otelhealth.config.gather import Gatherer
 from otelhealth.config.root import Config
+from otelhealth.config.sources import Sources
 from otelhealth.config.where import Node, Place
 from otelhealth.errors import ConfigError, Problem
 

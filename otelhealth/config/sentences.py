@@ -49,10 +49,10 @@ _BOUNDS = {
     "less_than_equal": ("must be at most {le}", "le"),
 }
 _SIZES = {
-    "string_too_short": ("must have at least {min_length} characters", "an empty text is refused"),
-    "string_too_long": ("must have at most {max_length} characters", ""),
-    "too_short": ("must have at least {min_length} items", ""),
-    "too_long": ("must have at most {max_length} items", ""),
+    "string_too_short": ("must have at least {count} character{s}", "an empty text is refused"),
+    "string_too_long": ("must have at most {count} character{s}", ""),
+    "too_short": ("must have at least {count} item{s}", "an empty list is refused"),
+    "too_long": ("must have at most {count} item{s}", ""),
 }
 NEVER_ECHO = {"missing", "extra_forbidden", *WANTS, *_BOUNDS, *_SIZES}  # sentences without a value
 
@@ -64,24 +64,24 @@ class Said(NamedTuple):
 
 def say(error: ErrorDetails, field: FieldInfo | None, known: list[str], origin: str) -> Said:
     """One error in plain words. `known` are the keys of the mapping around it; a value with an `origin` is kept out."""
-    kind, context, secret = error["type"], error.get("ctx", {}), bool(origin)
+    kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         return _unknown_key(str(error["loc"][-1]), known)
     if kind == "missing":
         return Said("is missing", f"set it: {describe(field)}" if describe(field) else "set it")
     if kind in WANTS:
-        return Said(f"wants {WANTS[kind]}", _how(kind, error["input"], field, secret=secret))
-    if kind in _BOUNDS:
-        return Said(_bound(kind, context, field))
-    if kind in _SIZES:
-        sentence, remedy = _SIZES[kind]
-        return Said(
-            sentence.format(**context).replace("1 characters", "1 character").replace("1 items", "1 item"),
-            remedy if context.get("min_length") == 1 else "",
-        )
+        return Said(f"wants {WANTS[kind]}", _how(kind, error["input"], field, secret=bool(origin)))
+    if kind in _BOUNDS or kind in _SIZES:
+        return Said(_bound(kind, context, field)) if kind in _BOUNDS else _size(kind, context)
     if kind in ("literal_error", "enum"):
-        return _one_of(error["input"], str(context.get("expected", "")), secret=secret)
+        return _one_of(error["input"], str(context.get("expected", "")), secret=bool(origin))
     return _custom(error, field, origin)
+
+
+def _size(kind: str, context: Mapping[str, Any]) -> Said:
+    sentence, remedy = _SIZES[kind]
+    count = context.get("min_length", context.get("max_length"))
+    return Said(sentence.format(count=count, s="" if count == 1 else "s"), remedy if count == 1 else "")
 
 
 def _unknown_key(key: str, known: list[str]) -> Said:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 from otelhealth.errors import Problem
@@ -44,7 +45,7 @@ class Node:
         self.origin = origin
         self.key_place = key_place
 
-    def plain(self, texts: Set[int] = frozenset()) -> Any:
+    def plain(self, texts: AbstractSet[int] = frozenset()) -> Any:
         """The value without places; nodes whose ids are among `texts` as the text that was written."""
         if texts and id(self) in texts:
             return self.text
