@@ -30,6 +30,10 @@ class ProbeError(OtelHealthError):
         super().__init__(sentence)
 
 
+class ThreadsBlockedError(OtelHealthError):
+    """No thread can be had for a check's sync code: its last run, or too many others, still block theirs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong in a configuration: where, what, and the remedy."""
