@@ -80,10 +80,14 @@ def _against_config_file(text: str, info: ValidationInfo) -> str:
 LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_against_config_file)]
 
 
+def _short(number: float) -> str:
+    return f"{number:.3g}" if abs(number) < 999.5 else f"{number:.0f}"
+
+
 def duration_text(seconds: float) -> str:
     """`0.012` -> `12ms`, `90` -> `1m30s`: at most two units, the way a user writes them."""
     if seconds < 1:
-        return f"{seconds * 1000:.3g}ms"
+        return f"{_short(seconds * 1000)}ms"
     if seconds < 60:
         return f"{seconds:.3g}s"
     whole = round(seconds)
@@ -98,15 +102,15 @@ def size_text(count: float) -> str:
     """`1536` -> `1.5KiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(count) < 1024:
-            return f"{count:.3g}{unit}"
+            return f"{_short(count)}{unit}"
         count /= 1024
-    return f"{count:.3g}TiB"
+    return f"{_short(count)}TiB"
 
 
 def quantity_text(value: float, unit: str) -> str:
     """A measurement for a sentence: `1`-shares as percent, `By` in binary units, `s` as a duration."""
     if unit == "1":
-        return f"{value * 100:.3g}%"
+        return f"{_short(value * 100)}%"
     if unit == "By":
         return size_text(value)
     if unit == "s":
