@@ -56,13 +56,14 @@ class Debounce:
         self.streak_since = 0.0  # first run of the present streak of successes or failures
         self.ring = self.seen = 0  # the last 20 known results, newest in bit 0, 1 = failed
         self.rollup: Rollup | None = None
-        self.replace(check)
-        self.fresh_until = now + self.horizon(now)
+        self.fresh_until = 0.0
+        self.replace(check, now)
 
-    def replace(self, check: Check) -> None:
-        """Follow new settings; what is known stays."""
+    def replace(self, check: Check, now: float) -> None:
+        """Follow new settings; what is known stays, and the next run has as long as they say."""
         self.check = check
         self._cron = Cron(check.cron, check.timezone) if check.cron else None
+        self.fresh_until = max(self.fresh_until, now + self.horizon(now))
 
     @property
     def name(self) -> str:
