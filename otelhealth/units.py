@@ -11,10 +11,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE_UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SIZE_UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"(?:[0-9]{1,15}(?:\.[0-9]{1,15})?(?:ms|s|m|h|d))+")
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 MEMORY = ":memory:"  # SQLite's name for a database without a file
-_NUMBER_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z%]*)")
+_NUMBER_UNIT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([A-Za-z%]*)")
 
 
 def parse_duration(text: object) -> float:
@@ -48,20 +48,27 @@ def parse_share(text: object) -> float:
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$", "examples": ["500ms", "30s", "5m"]}),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$", "examples": ["500ms", "30s", "5m"]}
+    ),
 ]
 Size = Annotated[
     int,
     BeforeValidator(parse_size),
     WithJsonSchema(
-        {"type": "string", "pattern": r"^\d+(\.\d+)?\s*([kKMGT]?B|[KMGT]iB)$", "examples": ["200MB", "1GiB"]}
+        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*([kKMGT]?B|[KMGT]iB)$", "examples": ["200MB", "1GiB"]}
     ),
 ]
 Share = Annotated[
     float,
     BeforeValidator(parse_share),
     WithJsonSchema(
-        {"anyOf": [{"type": "string", "pattern": r"^\d+(\.\d+)?%$"}, {"type": "number", "minimum": 0, "maximum": 1}]}
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$"},
+                {"type": "number", "minimum": 0, "maximum": 1},
+            ]
+        }
     ),
 ]
 
@@ -86,7 +93,9 @@ def _short(number: float) -> str:
 
 def duration_text(seconds: float) -> str:
     """`0.012` -> `12ms`, `90` -> `1m30s`: at most two units, the way a user writes them."""
-    if seconds < 1:
+    if seconds < 0:
+        return f"-{duration_text(-seconds)}"
+    if 0 < seconds < 1:
         return f"{_short(seconds * 1000)}ms"
     if seconds < 60:
         return f"{seconds:.3g}s"
@@ -115,4 +124,5 @@ def quantity_text(value: float, unit: str) -> str:
         return size_text(value)
     if unit == "s":
         return duration_text(value)
-    return f"{value:g}" + (f" {unit.strip('{}')}" if unit else "")
+    text = f"{value:.0f}" if float(value).is_integer() else f"{value:g}"
+    return text + (f" {unit.strip('{}')}" if unit else "")

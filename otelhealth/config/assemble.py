@@ -25,7 +25,7 @@ SECTIONS: Mapping[str, type[Settings]] = {
 }
 KEYS = (*SECTIONS, "checks", "include")
 FIELDS: Mapping[str, list[str]] = {**{name: list(keys_of(model)) for name, model in SECTIONS.items()}, "checks": []}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Assembler:
@@ -46,7 +46,7 @@ class Assembler:
         parents = {name: _parents(node) for name, node in nodes.items()}
         for rule in broken(parents, values["status"]):
             self._add(rule)
-        if self.problems:
+        if self.problems or None in values.values() or len(checks) < len(nodes):
             return None
         return Config(**values, checks=checks, file=file)
 
@@ -93,7 +93,7 @@ class Assembler:
 
     def _name_fits(self, path: Way, node: Node) -> bool:
         said = None
-        if not _NAME.fullmatch(str(path[-1])):
+        if not NAME.fullmatch(str(path[-1])):
             said = Said("bad name", "letters, digits, `.`, `_` and `-`, at most 100, a letter or digit first")
         elif isinstance(node.value, dict) and (own := node.value.get("name")) is not None:
             node, path = own, (*path, "name")
@@ -132,10 +132,10 @@ def _parents(node: Node) -> list[str]:
 
 
 def _unknown_kind(node: Node) -> Said:
-    kinds = all_kinds()
+    remedy = "`otelhealth kinds` lists them"
     if node.origin and node.place.file != ENVIRONMENT:
-        return Said(f"{node.origin} gives an unknown kind", f"known kinds: {', '.join(kinds)}")
-    return Said(f"unknown kind {node.value!r}", near(str(node.value), kinds, f"known kinds: {', '.join(kinds)}"))
+        return Said(f"{node.origin} gives an unknown kind", remedy)
+    return Said(f"unknown kind {node.value!r}", near(str(node.value), all_kinds(), remedy))
 
 
 def _merged(check: Node, defaults: Node | None) -> Node:

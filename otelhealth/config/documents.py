@@ -32,6 +32,8 @@ _SENTENCES = (
     ("cannot start any token", "a tab, %, @ or ` that cannot begin a value", "indent with spaces, or quote the text"),
     ("did not find expected key", "neither a key nor the end of the mapping", "align it with the keys above"),
     ("expected <block end>", "neither a key nor the end of the mapping", "align it with the keys above"),
+    ("found unexpected ':'", "a colon without a space after it", "write `key: value`, or quote the text"),
+    ("nested too deeply", "nested too deeply", "flatten it"),
     ("did not find expected '-' indicator", "no item of the list above", "begin it with `-`, or align it"),
     ("did not find expected ',' or", "a `[` or `{` without its end", "close it, or put a comma between the items"),
     ("expected ',' or", "a `[` or `{` without its end", "close it, or put a comma between the items"),
@@ -107,7 +109,7 @@ class _Builder:
         self._count += 1
         if self._count > MAX_NODES:
             raise ConfigError(
-                [self.place(node).problem(dotted(path), "its aliases grow too large", "write fewer of them")]
+                [self.place(node).problem(dotted(path[:1]), "its aliases grow too large", "write fewer of them")]
             )
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)

@@ -81,11 +81,6 @@ def _problems(errors: list[ErrorDetails], model: type[BaseModel], node: Node, pa
         if kind == "missing" and _misspelt(str(inner[-1]), found, known):
             continue
         said = _said(group, field_at(model, inner), known)
-        named = _FIELD.match(said.sentence)
-        if named and (child := found.child(named[1])) is not None:  # a validator of the whole that names its field
-            said = Said(said.sentence[named.end() :], said.remedy)
-            yield place_problem(child, (*path, *inner, named[1]), said, at_key=isinstance(child.value, dict))
-            continue
         at_key = kind in ("extra_forbidden", "missing") or isinstance(found.value, dict)
         yield place_problem(found, (*path, *inner), said, at_key=at_key)
 
@@ -93,12 +88,25 @@ def _problems(errors: list[ErrorDetails], model: type[BaseModel], node: Node, pa
 def _grouped(errors: list[ErrorDetails], node: Node) -> dict[Way, Group]:
     """The errors by the path a user wrote: the branches of a union speak of one value."""
     groups: dict[Way, Group] = {}
-    for error in errors:
-        inner, found, absent = _locate(node, error["loc"])
-        full = (*inner, absent) if error["type"] == "missing" and absent is not None else inner
+    for each in errors:
+        inner, found, absent = _locate(node, each["loc"])
+        error, field = _of_a_field(each, found)
+        if field is not None and (child := found.child(field)) is not None:
+            inner, found = (*inner, field), child
+        if error["type"] == "missing" and absent is not None:
+            inner = (*inner, absent)
         if found.origin != REFUSED:
-            groups.setdefault(full, []).append((error, found))
+            groups.setdefault(inner, []).append((error, found))
     return groups
+
+
+def _of_a_field(error: ErrorDetails, found: Node) -> tuple[ErrorDetails, str | None]:
+    """A validator of the whole that begins its sentence with `field: ` speaks of that field."""
+    raised = error.get("ctx", {}).get("error")
+    named = _FIELD.match(str(raised)) if isinstance(raised, ValueError) else None
+    if named is None or found.child(named[1]) is None:
+        return error, None
+    return {**error, "ctx": {"error": ValueError(str(raised)[named.end() :])}}, named[1]
 
 
 def _misspelt(key: str, found: Node, known: list[str]) -> bool:

@@ -4,44 +4,54 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from otelhealth.config.rules import near
-from otelhealth.units import duration_text, parse_duration, parse_size, size_text
+from otelhealth.units import duration_text, parse_duration, parse_share, parse_size, size_text
 
-WANTS = {
-    "string_type": "a text",
-    "string_sub_type": "a text",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "int_parsing_size": "a smaller number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "finite_number": "a finite number",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "set_type": "a list",
-    "frozen_set_type": "a list",
-    "dict_type": "a mapping of keys to values",
-    "mapping_type": "a mapping of keys to values",
-    "model_type": "a mapping of keys to values",
-    "model_attributes_type": "a mapping of keys to values",
-    "dataclass_type": "a mapping of keys to values",
-    "none_required": "nothing",
-    "bytes_type": "a text",
-    "path_type": "the path of a file",
-    "url_type": "a URL",
-    "url_parsing": "a URL",
-    "url_scheme": "a URL",
-    "ip_any_address": "an IP address",
+
+class Said(NamedTuple):
+    sentence: str
+    remedy: str = ""
+
+
+_LIST = Said("a list", "write [a, b]")
+_MAPPING = Said("a mapping of keys to values", "write {key: value}")
+_TEXT = Said("a text", "put it in quotes")
+_WHOLE = Said("a whole number", "write digits, such as 3")
+_NUMBER = Said("a number", "write digits, such as 0.5")
+_BOOLEAN = Said("true or false", "write true or false")
+_NETWORK = Said("a network", "write one such as 10.0.0.0/8")
+WANTS: Mapping[str, Said] = {
+    "string_type": _TEXT,
+    "string_sub_type": _TEXT,
+    "bytes_type": _TEXT,
+    "bool_type": _BOOLEAN,
+    "bool_parsing": _BOOLEAN,
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_from_float": _WHOLE,
+    "int_parsing_size": _WHOLE,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "finite_number": _NUMBER,
+    "list_type": _LIST,
+    "tuple_type": _LIST,
+    "set_type": _LIST,
+    "frozen_set_type": _LIST,
+    "dict_type": _MAPPING,
+    "mapping_type": _MAPPING,
+    "model_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+    "dataclass_type": _MAPPING,
+    "path_type": Said("the path of a file", "write one, in quotes"),
+    "ip_any_address": Said("an IP address", "write one such as 127.0.0.1"),
+    "ip_any_network": _NETWORK,
+    "none_required": Said("nothing", "leave it out"),
 }
-_LISTS = ("list_type", "tuple_type", "set_type", "frozen_set_type")
 _BOUNDS = {
     "greater_than": ("must be above {gt}", "gt"),
     "greater_than_equal": ("must be at least {ge}", "ge"),
@@ -54,12 +64,12 @@ _SIZES = {
     "too_short": ("must have at least {count} item{s}", "an empty list is refused"),
     "too_long": ("must have at most {count} item{s}", ""),
 }
+_EXAMPLES = {
+    parse_duration: "500ms, 30s, 5m, 1h, 7d",
+    parse_size: "200MB or 1GiB",
+    parse_share: "85% or 0.85",
+}
 NEVER_ECHO = {"missing", "extra_forbidden", *WANTS, *_BOUNDS, *_SIZES}  # sentences without a value
-
-
-class Said(NamedTuple):
-    sentence: str
-    remedy: str = ""
 
 
 def say(error: ErrorDetails, field: FieldInfo | None, known: list[str], origin: str) -> Said:
@@ -70,11 +80,11 @@ def say(error: ErrorDetails, field: FieldInfo | None, known: list[str], origin: 
     if kind == "missing":
         return Said("is missing", f"set it: {describe(field)}" if describe(field) else "set it")
     if kind in WANTS:
-        return Said(f"wants {WANTS[kind]}", _how(kind, error["input"], field, secret=bool(origin)))
+        return _wanted(kind, error["input"], origin)
     if kind in _BOUNDS or kind in _SIZES:
         return Said(_bound(kind, context, field)) if kind in _BOUNDS else _size(kind, context)
     if kind in ("literal_error", "enum"):
-        return _one_of(error["input"], str(context.get("expected", "")), secret=bool(origin))
+        return _one_of(error["input"], str(context.get("expected", "")), origin)
     return _custom(error, field, origin)
 
 
@@ -89,16 +99,17 @@ def _unknown_key(key: str, known: list[str]) -> Said:
     return Said(f"unknown key {key!r}", near(key, known, listed))
 
 
-def _how(kind: str, value: Any, field: FieldInfo | None, *, secret: bool) -> str:
-    if kind in _LISTS and isinstance(value, str) and not secret:
-        return f"write [{value}]"
-    return describe(field)
+def _wanted(kind: str, value: Any, origin: str) -> Said:
+    wanted, remedy = WANTS[kind]
+    if wanted == _LIST.sentence and isinstance(value, str) and not origin:
+        remedy = f"write [{value}]"
+    return Said(f"wants {wanted}", remedy)
 
 
 def _bound(kind: str, context: Mapping[str, Any], field: FieldInfo | None) -> str:
     sentence, key = _BOUNDS[kind]
     value = context[key]
-    functions = [getattr(each, "func", None) for each in field.metadata] if field is not None else []
+    functions = _parsers(field)
     text = f"{value:g}" if isinstance(value, int | float) else str(value)
     if parse_duration in functions:
         text = duration_text(value)
@@ -107,32 +118,44 @@ def _bound(kind: str, context: Mapping[str, Any], field: FieldInfo | None) -> st
     return sentence.format(**{key: text})
 
 
-def _one_of(value: Any, expected: str, *, secret: bool) -> Said:
+def _one_of(value: Any, expected: str, origin: str) -> Said:
     options = [option.strip("'") for option in expected.replace(" or ", ", ").split(", ")]
     listed = ", ".join(options)
-    if secret or not isinstance(value, str | int | float | bool):
-        return Said(f"is not one of {listed}")
-    return Said(f"{shown(value)} is not one of {listed}", near(str(value), options, ""))
+    if origin or not isinstance(value, str | int | float | bool):
+        return Said(f"the value of {origin or 'this'} is not one of {listed}")
+    shown = repr(value) if isinstance(value, str) else json.dumps(value)
+    return Said(f"{shown} is not one of {listed}", near(str(value), options, ""))
 
 
 def _custom(error: ErrorDetails, field: FieldInfo | None, origin: str) -> Said:
     """A validator of ours speaks in our sentences already; anything else keeps pydantic's words without its jargon."""
     if origin:
-        return Said(f"the value of {origin} does not fit", describe(field))
+        return Said(f"the value of {origin} does not fit", _example(field))
     raised = error.get("ctx", {}).get("error")
     if isinstance(raised, ValueError | AssertionError):
         sentence, _, remedy = str(raised).partition("; ")
         return Said(sentence, remedy)
     text = error["msg"].replace("Input should", "should").replace("Value error, ", "")
-    return Said(text[:1].lower() + text[1:], describe(field))
+    return Said(text[:1].lower() + text[1:], _example(field))
+
+
+def _parsers(field: FieldInfo | None) -> list[Any]:
+    """The functions that read the field's text, which tell what it is: a duration, a size."""
+    if field is None:
+        return []
+    options = [field.annotation, *get_args(field.annotation)]
+    marks = [*field.metadata, *(mark for option in options for mark in getattr(option, "__metadata__", ()))]
+    return [getattr(mark, "func", None) for mark in marks]
+
+
+def _example(field: FieldInfo | None) -> str:
+    """What to write instead, where the value itself may not be shown."""
+    for parse in _parsers(field):
+        if parse in _EXAMPLES:
+            return f"write one such as {_EXAMPLES[parse]}"
+    return f"wanted: {describe(field)}" if describe(field) else ""
 
 
 def describe(field: FieldInfo | None) -> str:
     """A field's description as the end of a sentence."""
-    if field is None or not field.description:
-        return ""
-    return field.description.rstrip(".")
-
-
-def shown(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, bool | int | float) else repr(value)
+    return field.description.rstrip(".") if field is not None and field.description else ""
