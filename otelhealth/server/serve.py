@@ -1,0 +1,106 @@
+"""Listening: uvicorn's protocol inside the agent's own event loop, without a tick, a thread or a signal handler."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import sys
+from contextlib import suppress
+
+from starlette.types import ASGIApp
+from uvicorn.config import Config
+
+from otelhealth.errors import OtelHealthError
+from otelhealth.server.limits import BoundedProtocol, Connections
+from otelhealth.server.settings import Address, ServerSettings
+
+if sys.platform != "win32":
+    from resource import RLIMIT_NOFILE, getrlimit
+
+_BACKLOG = 1024
+_REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_ELSEWHERE = "set server.listen (or OTELHEALTH_SERVER__LISTEN) to another address; port 0 takes any free port"
+_REMEDIES = {
+    errno.EADDRINUSE: f"stop what listens there, or {_ELSEWHERE}",
+    errno.EACCES: f"take a port above 1023, or {_ELSEWHERE}",
+    errno.EADDRNOTAVAIL: f"take an address of this machine, 127.0.0.1 or 0.0.0.0: {_ELSEWHERE}",
+}
+
+
+def _most(wanted: int) -> int:
+    """Connections that leave half of the process's descriptors to the checks."""
+    if sys.platform == "win32":
+        return wanted
+    soft = getrlimit(RLIMIT_NOFILE)[0]
+    return max(10, min(wanted, soft // 2)) if soft > 0 else wanted
+
+
+class Server:
+    """Serves `app` in the running loop from `start` to `stop`."""
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
+        self._settings = settings
+        # access_log stays at its default: False would silence the log of an application in the same process
+        self._config = Config(
+            app, http=BoundedProtocol, ws="none", lifespan="off", proxy_headers=False, log_config=None
+        )
+        self._connections = Connections(settings.limits, _most(settings.limits.connections))
+        self._listener: asyncio.Server | None = None
+        self.address: Address | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._connections.connections)
+
+    @property
+    def url(self) -> str:
+        """Of the running server, from this machine; empty when it does not run."""
+        if self.address is None:
+            return ""
+        return f"http://{Address(_REACHED_AT.get(self.address.host, self.address.host), self.address.port)}"
+
+    async def start(self) -> Address:
+        """Where it listens, with the real port; raises OtelHealthError where it cannot."""
+        if not self._config.loaded:
+            self._config.load()
+        loop = asyncio.get_running_loop()
+        wanted = self._settings.address
+        try:
+            self._listener = await loop.create_server(
+                lambda: BoundedProtocol(self._config, self._connections, loop),
+                wanted.host,
+                wanted.port,
+                backlog=_BACKLOG,
+            )
+        except OSError as error:
+            raise OtelHealthError(
+                f"cannot listen on {wanted}: {_reason(error)}", _REMEDIES.get(error.errno or 0, _ELSEWHERE)
+            ) from error
+        self.address = Address(wanted.host, self._listener.sockets[0].getsockname()[1])
+        return self.address
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Accept nothing more, let what is being answered finish within `grace` seconds, cut the rest."""
+        if self._listener is None:
+            return
+        self._listener.close()
+        for connection in list(self._connections.connections):
+            connection.shutdown()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._connections.empty.wait(), grace)
+        self._connections.cut_all()
+        tasks = list(self._connections.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._listener.wait_closed()
+        self._listener = self.address = None
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return "the name is not known"
+    return os.strerror(error.errno).lower() if error.errno else str(error)
