@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from otelhealth.checks.base import Check
-from otelhealth.engine.aggregate import (
-    HEALTHY,
-    UNHEALTHY,
-    VALUES,
-    Standing,
-    StatusSettings,
-    by_majority,
-    by_tiers,
-    score,
-    worst,
-)
+from otelhealth.engine.aggregate import UNHEALTHY, VALUES, StatusSettings, score, worst
+from otelhealth.engine.dependencies import root_cause
 from otelhealth.engine.groups import Groups
 from otelhealth.engine.maintenance import Maintenance
+from otelhealth.engine.standings import Standings
 from otelhealth.engine.state import CheckState
-from otelhealth.model import CheckRecord, ServiceStatus, StateChange, Status, Summary
+from otelhealth.model import CheckRecord, ServiceStatus, StateChange, Summary
 
 STARTUP = "startup"
 
@@ -51,8 +42,7 @@ class Board:
         self._draining = False
         self._settings = settings or StatusSettings()
         self._maintenance = Maintenance(self._settings.maintenance)
-        self._standing: dict[str, Standing] = {}  # of the checks that count
-        self._tally: Counter[Standing] = Counter()
+        self._standings = Standings()
         self._groups = Groups()
         self._started = False
         self._next_sweep = float("-inf")
@@ -92,7 +82,7 @@ class Board:
         state = self.states.pop(name, None)
         if state is not None:
             self._groups.leave(state.check)
-            self._stand(name, None)
+            self._standings.put(name, None)
             self.revision += 1
 
     def touch(self, name: str) -> None:
@@ -100,13 +90,13 @@ class Board:
         state = self.states[name]
         counts = state.check.enabled and not self._maintenance.covers(name)
         standing = (state.check.tier, state.status, state.pending) if counts else None
-        if standing != self._standing.get(name):
-            self._stand(name, standing)
-            self.revision += 1
-        news = state.check.groups and self._groups.tell(state.check, state.status in VALUES)
-        if news or (not self._started and STARTUP in state.check.groups):
-            self.revision += 1
-        self._next_sweep = min(self._next_sweep, state.fresh_until)
+        news = self._standings.put(name, standing)
+        if state.check.groups:
+            news |= self._groups.tell(state.check, state.status in VALUES)
+            news |= not self._started and STARTUP in state.check.groups
+        self.revision += news
+        if state.fresh_until < self._next_sweep and not state.overdue:
+            self._next_sweep = state.fresh_until
 
     def sweep(self, now: float) -> list[StateChange]:
         """Let pass what time does: stale states, maintenance windows."""
@@ -147,11 +137,7 @@ class Board:
     def summary(self) -> Summary:
         """Errors: checks that fail, or are unknown past their grace, each with its sentence."""
         view = self.view()
-        bad = (
-            self.states[name]
-            for name, (_, status, pending) in self._standing.items()
-            if status not in VALUES and not pending
-        )
+        bad = (self.states[name] for name in self._standings.bad())
         errors = [f"{state.name}: {state.last.message if state.last else 'no run has finished'}" for state in bad]
         return Summary(healthy=view.healthy, total=view.total, errors=errors)
 
@@ -172,10 +158,7 @@ class Board:
 
     def explained_by(self, name: str) -> str | None:
         """The failed check at the root of what this one depends on; None where it holds, or none of those fails."""
-        state = self.states.get(name)
-        if state is None or state.status in VALUES or state.pending:
-            return None
-        return _root(state, self.states, {name})
+        return root_cause(name, self.states)
 
     def record(self, name: str, now: float, *, running: bool = False) -> CheckRecord | None:
         """The record of a check as it stands; None for a strange name."""
@@ -186,56 +169,14 @@ class Board:
         return state.record(now, running=running, maintenance=self.in_maintenance(name), explained_by=explained)
 
     def _judge(self) -> View:
-        settings, tally = self._settings, self._tally
-        if settings.policy == "majority":
-            status = by_majority(tally)
-        else:
-            status = by_tiers(self._without_tolerated(), settings)
-        starting = self.starting
+        starting, standings = self.starting, self._standings
+        status = standings.status(self._settings, self._groups)
         if starting or self._draining:
             status = worst((status, UNHEALTHY))
-        healthy = sum(count for (_, one, _), count in tally.items() if one in VALUES)
-        return View(status, score(tally), starting, self._draining, healthy, tally.total())
-
-    def _without_tolerated(self) -> Mapping[Standing, int]:
-        """The tally, where a failing member of a group that can do without it stands like a warning."""
-        groups = [group for group in self._settings.groups if self._settings.tolerant(group) and group in self._groups]
-        if not groups:
-            return self._tally
-        tally = Counter(self._tally)
-        holds = {group: self.holds(group) for group in groups}
-        for name in {name for group in groups for name in self._groups.members(group)}:
-            standing = self._standing.get(name)
-            if standing is None or standing[1] is not Status.FAIL or self._settings.of(*standing) is HEALTHY:
-                continue
-            if all(holds.get(group, True) for group in self.states[name].check.groups):
-                tally[standing] -= 1
-                tally[(standing[0], Status.WARN, False)] += 1
-        return tally
+        tally = standings.tally
+        return View(status, score(tally), starting, self._draining, standings.healthy(), tally.total())
 
     def _recount(self) -> None:
         for name in self.states:
             self.touch(name)
         self.revision += 1
-
-    def _stand(self, name: str, standing: Standing | None) -> None:
-        before = self._standing.pop(name, None)
-        if before:
-            self._tally[before] -= 1
-            if not self._tally[before]:
-                del self._tally[before]
-        if standing:
-            self._standing[name] = standing
-            self._tally[standing] += 1
-
-
-def _root(state: CheckState, states: Mapping[str, CheckState], seen: set[str]) -> str | None:
-    for parent in state.check.depends_on:
-        found = states.get(parent)
-        if found is None or parent in seen or not found.check.enabled:
-            continue
-        seen.add(parent)
-        root = _root(found, states, seen)
-        if root or found.status is Status.FAIL:
-            return root or parent
-    return None

@@ -1,0 +1,285 @@
+"""The store's SQLite file: its tables, lock, writing, pruning and reading. Used by one thread at a time."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from otelhealth.clock import Clock
+from otelhealth.errors import OtelHealthError
+from otelhealth.model import ChangeRecord, CheckResult, History, RunRecord, StateChange, Status
+from otelhealth.store.lock import Lock
+
+MEMORY = ":memory:"
+ROLL_UP = 300.0  # s between writes of the hourly roll-ups
+PRUNE = 50  # rows at least that a write may prune, besides twice what it wrote
+VERSION = 1
+_CODES = {status: number for number, status in enumerate(Status)}
+_STATUSES = tuple(status.value for status in Status)
+_SCHEMA = """
+CREATE TABLE checks (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE states (name TEXT PRIMARY KEY, at REAL NOT NULL, snapshot TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE runs (id INTEGER PRIMARY KEY, check_id INTEGER NOT NULL, started REAL NOT NULL, status INTEGER NOT NULL,
+    duration REAL NOT NULL, message TEXT NOT NULL, error_type TEXT, trace BLOB);
+CREATE INDEX runs_of_check ON runs (check_id, started);
+CREATE TABLE changes (id INTEGER PRIMARY KEY, check_id INTEGER NOT NULL, since REAL NOT NULL, at REAL NOT NULL,
+    previous INTEGER NOT NULL, status INTEGER NOT NULL, message TEXT NOT NULL, error_type TEXT, trace BLOB);
+CREATE INDEX changes_of_check ON changes (check_id, at);
+CREATE TABLE hours (check_id INTEGER NOT NULL, hour INTEGER NOT NULL, passed INTEGER NOT NULL, warned INTEGER NOT NULL,
+    failed INTEGER NOT NULL, unknown INTEGER NOT NULL, seconds REAL NOT NULL,
+    PRIMARY KEY (check_id, hour)) WITHOUT ROWID;
+CREATE TABLE counters (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+_ADD_HOUR = """
+INSERT INTO hours VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET passed = passed + excluded.passed,
+    warned = warned + excluded.warned, failed = failed + excluded.failed, unknown = unknown + excluded.unknown,
+    seconds = seconds + excluded.seconds
+"""
+_PRUNE = {  # oldest rows first, a few at a time; the last parameter is how many
+    "runs": "DELETE FROM runs WHERE id IN (SELECT id FROM runs ORDER BY id LIMIT ?2) AND started < ?1",
+    "changes": "DELETE FROM changes WHERE id IN (SELECT id FROM changes ORDER BY id LIMIT ?2) AND at < ?1",
+}
+log = logging.getLogger("otelhealth.store")
+
+
+def is_corrupt(error: sqlite3.Error) -> bool:
+    """Whether the file itself is damaged, or no database."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class Database:
+    """The file at `path`; `runs` and `history` are ages in seconds, `max_size` bytes."""
+
+    def __init__(self, path: Path | str, runs: float, history: float, max_size: int, clock: Clock) -> None:
+        self._path = path
+        self._ages = {"runs": runs, "changes": history}
+        self._max_size = max_size
+        self._clock = clock
+        self._lock = Lock(path) if isinstance(path, Path) else None
+        self._ids: dict[str, int] = {}
+        self._new: list[str] = []  # names whose ids the present transaction made
+        self._hours: dict[tuple[int, int], list[float]] = {}  # (check, hour) -> pass, warn, fail, unknown, seconds
+        self._rolled_up = clock.monotonic()
+
+    def open(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+        """See `Store.open`."""
+        if isinstance(self._path, Path):
+            self._make(self._path)
+        try:
+            try:
+                return self._connect()
+            except sqlite3.Error as error:
+                if not is_corrupt(error):
+                    raise
+                self.set_aside(error)
+                return {}, {}
+        except sqlite3.Error as error:
+            self._release()
+            raise OtelHealthError(f"the store {self._path} cannot be used: {error}", _REMEDY) from error
+
+    def write(
+        self,
+        runs: Sequence[CheckResult],
+        changes: Sequence[StateChange],
+        states: Mapping[str, Mapping[str, Any]],
+        counters: Mapping[str, Any],
+    ) -> None:
+        """One transaction, a little pruning in it. Raises sqlite3.Error, and then nothing is written."""
+        now = self._clock.time()
+        kept = [(name, now, text) for name, text in _encoded(states)]
+        try:
+            with self._connection as into:
+                rows = [self._run_row(run) for run in runs]
+                into.executemany("INSERT INTO runs VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", rows)
+                told = [self._change_row(change) for change in changes]
+                into.executemany("INSERT INTO changes VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", told)
+                into.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?)", kept)
+                into.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?)", _encoded(counters))
+                self._prune(now, PRUNE + 2 * len(runs))
+        except sqlite3.Error:
+            self._forget(self._new)
+            raise
+        self._new.clear()
+        self._count(runs)
+
+    def _count(self, runs: Sequence[CheckResult]) -> None:
+        for run in runs:
+            hour = self._hours.setdefault((self._ids[run.name], int(run.started // 3600)), [0, 0, 0, 0, 0.0])
+            hour[_CODES[run.status]] += 1
+            hour[4] += run.duration
+        if self._clock.monotonic() - self._rolled_up >= ROLL_UP:
+            self.roll_up()
+
+    def roll_up(self) -> None:
+        """Add what was counted since the last time to the hours, 100 at a time so that nothing else waits long."""
+        self._rolled_up = self._clock.monotonic()
+        while self._hours:
+            some = [self._hours.popitem() for _ in range(min(100, len(self._hours)))]
+            with self._connection as into:
+                into.executemany(_ADD_HOUR, [(*key, *numbers) for key, numbers in some])
+        with self._connection as into:
+            oldest = (self._clock.time() - self._ages["changes"]) // 3600
+            into.execute("DELETE FROM hours WHERE hour < ?", (oldest,))
+
+    def history(self, name: str, since: float, limit: int) -> History:
+        """See `Store.history`."""
+        runs = self._connection.execute(
+            "SELECT started, status, duration, message, error_type, trace FROM runs WHERE started >= ? AND check_id = "
+            "(SELECT id FROM checks WHERE name = ?) ORDER BY started DESC LIMIT ?",
+            (since, name, limit),
+        )
+        changes = self._connection.execute(
+            "SELECT at, since, previous, status, message FROM changes WHERE at >= ? AND check_id = "
+            "(SELECT id FROM checks WHERE name = ?) ORDER BY at DESC, id DESC LIMIT ?",
+            (since, name, limit),
+        )
+        return History(
+            name=name, runs=[_run_record(row) for row in runs], changes=[_change_record(row) for row in changes]
+        )
+
+    def set_aside(self, error: sqlite3.Error) -> None:
+        """Move the damaged file away and start a new one. Raises sqlite3.Error where that fails."""
+        self._connection.close()
+        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(self._clock.time()))
+        aside = f"{self._path}.damaged-{stamp}"
+        for suffix in ("", "-wal", "-shm"):
+            file = Path(f"{self._path}{suffix}")
+            if file.exists():
+                file.rename(f"{aside}{suffix}")
+        log.error(
+            "the store %s is damaged (%s); it is now %s.damaged-%s, a new one starts",
+            self._path,
+            error,
+            self._path,
+            stamp,
+        )
+        self._ids.clear()
+        self._hours.clear()
+        if isinstance(self._path, Path):
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._connect()
+
+    def close(self) -> None:
+        """Write the last hours and let go of the file; what fails now is only said."""
+        try:
+            self.roll_up()
+            self._connection.close()
+        except sqlite3.Error as error:
+            log.error("the store %s was not closed well: %s", self._path, error)  # noqa: TRY400 - the sentence is enough
+        self._release()
+
+    def _make(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            assert self._lock is not None  # noqa: S101 - a file has one
+            self._lock.take()
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            self._release()
+            raise OtelHealthError(f"the store {path} cannot be made: {error.strerror}", _REMEDY) from error
+
+    def _connect(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+        self._connection = sqlite3.connect(self._path, check_same_thread=False, timeout=10)
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "journal_size_limit = 16777216"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise sqlite3.NotSupportedError(f"it was written by a newer otelhealth (format {version})")
+        if version == 0:
+            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        self._ids.update((name, number) for number, name in self._connection.execute("SELECT id, name FROM checks"))
+        states = self._connection.execute("SELECT name, snapshot FROM states")
+        counters = self._connection.execute("SELECT key, value FROM counters")
+        return _decoded(states), _decoded(counters)
+
+    def _prune(self, now: float, rows: int) -> None:
+        for table, age in self._ages.items():
+            self._connection.execute(_PRUNE[table], (now - age, rows))
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        (size,) = self._connection.execute("PRAGMA page_size").fetchone()
+        if (pages - free) * size > self._max_size:
+            self._connection.execute(_PRUNE["runs"], (now, rows))
+
+    def _id(self, name: str) -> int:
+        number = self._ids.get(name)
+        if number is None:
+            cursor = self._connection.execute("INSERT INTO checks (name) VALUES (?)", (name,))
+            number = self._ids[name] = int(cursor.lastrowid or 0)
+            self._new.append(name)
+        return number
+
+    def _forget(self, names: list[str]) -> None:
+        for name in names:
+            self._ids.pop(name, None)
+        names.clear()
+
+    def _run_row(self, run: CheckResult) -> tuple[Any, ...]:
+        return (
+            self._id(run.name),
+            run.started,
+            _CODES[run.status],
+            run.duration,
+            _text(run.message[:500]),
+            run.error_type,
+            bytes.fromhex(run.trace_id),
+        )
+
+    def _change_row(self, change: StateChange) -> tuple[Any, ...]:
+        codes = (_CODES[change.previous], _CODES[change.status])
+        told = (_text(change.message[:2000]), change.error_type, bytes.fromhex(change.trace_id))
+        return (self._id(change.name), change.since, change.at, *codes, *told)
+
+    def _release(self) -> None:
+        if self._lock:
+            self._lock.release()
+
+
+_REMEDY = "make its folder writable, or set `store.path` (`:memory:` keeps nothing)"
+
+
+def _text(text: str) -> str:
+    """Without the lone surrogates that undecodable bytes leave and SQLite refuses."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _encoded(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    for name, value in values.items():
+        try:
+            yield name, json.dumps(value, separators=(",", ":"), default=str)
+        except (TypeError, ValueError, RecursionError) as error:
+            log.warning("what is to be kept of %s is not JSON: %s", name, error)
+
+
+def _decoded(rows: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    found = {}
+    for name, text in rows:
+        try:
+            found[name] = json.loads(text)
+        except ValueError as error:
+            log.warning("what was kept of %s cannot be read: %s", name, error)
+    return found
+
+
+def _run_record(row: tuple[Any, ...]) -> RunRecord:
+    started, status, duration, message, error_type, trace = row
+    return RunRecord(
+        started=started,
+        status=_STATUSES[status],
+        duration_ms=round(duration * 1000),
+        message=message,
+        error_type=error_type,
+        trace_id=(trace or b"").hex(),
+    )
+
+
+def _change_record(row: tuple[Any, ...]) -> ChangeRecord:
+    at, since, previous, status, message = row
+    return ChangeRecord(at=at, since=since, previous=_STATUSES[previous], status=_STATUSES[status], message=message)

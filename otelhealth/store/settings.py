@@ -1,0 +1,37 @@
+"""What a user sets of the store, and where it lies unless told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field
+
+from otelhealth.checks.base import Settings
+from otelhealth.units import Duration, Size
+
+
+class Keep(Settings):
+    """How long things are kept."""
+
+    runs: Duration = Field(7 * 86400.0, ge=60, description="Single runs.")
+    history: Duration = Field(400 * 86400.0, ge=60, description="State changes and hourly roll-ups.")
+
+
+class StoreSettings(Settings):
+    """Where states, runs and changes are kept."""
+
+    path: str | None = Field(
+        None, description="A file, or `:memory:`. Default: otelhealth/<service>/otelhealth.db in the state directory."
+    )
+    keep: Keep = Field(default_factory=Keep, description="How long things are kept.")
+    max_size: Size = Field(2**30, ge=2**20, description="Size of the file from which on the oldest runs go early.")
+
+
+def default_path(service: str, environ: Mapping[str, str]) -> Path:
+    """`${XDG_STATE_HOME:-~/.local/state}/otelhealth/<service>/otelhealth.db`."""
+    home = Path(environ.get("HOME") or Path.home())
+    base = Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state")
+    folder = re.sub(r"[^A-Za-z0-9._-]", "_", service).lstrip(".") or "_"
+    return base / "otelhealth" / folder / "otelhealth.db"

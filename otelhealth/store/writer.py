@@ -1,0 +1,246 @@
+"""Keeps states, runs and state changes over restarts: SQLite, one writer thread. It never holds up the agent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from otelhealth.clock import SYSTEM, Clock
+from otelhealth.errors import OtelHealthError
+from otelhealth.model import CheckResult, History, StateChange
+from otelhealth.store.database import MEMORY, Database, is_corrupt
+from otelhealth.store.settings import Keep
+
+T = TypeVar("T")
+BATCH = 100  # rows a transaction
+LATEST = 1.0  # s that a row waits for others
+RETRY = 5.0  # s until a write that failed is tried again
+MOST_RUNS = 20_000  # that wait for a slow disk; beyond, the oldest are dropped
+MOST_CHANGES = 10_000
+log = logging.getLogger("otelhealth.store")
+
+
+class Store:
+    """Takes rows at once and writes them soon: within 1 s, or 100 of them, in one transaction.
+
+    While the disk is slow or full the newest 20,000 runs wait and older ones are dropped and counted.
+    """
+
+    def __init__(
+        self, path: str | Path, keep: Keep | None = None, *, max_size: int = 2**30, clock: Clock = SYSTEM
+    ) -> None:
+        keep = keep or Keep()
+        self.dropped = 0  # runs that were lost because the disk was too slow or full
+        self._database = Database(path if path == MEMORY else Path(path), keep.runs, keep.history, max_size, clock)
+        self._runs: deque[CheckResult] = deque(maxlen=MOST_RUNS)
+        self._changes: deque[StateChange] = deque(maxlen=MOST_CHANGES)
+        self._states: dict[str, Mapping[str, Any]] = {}
+        self._counters: dict[str, Any] = {}
+        self._asked: deque[Callable[[], None]] = deque()
+        self._some, self._now, self._end = threading.Event(), threading.Event(), threading.Event()
+        self._ended: Callable[[], object] = bool
+        self._failing = False
+        self._thread: threading.Thread | None = None
+
+    def open(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+        """Open or make the file and start writing; gives the kept states and counters by name.
+
+        Raises OtelHealthError where another process has it, or it can neither be read nor made. A damaged file is
+        moved aside, and said loudly.
+        """
+        kept = self._database.open()
+        self._thread = threading.Thread(target=self._write_on, name="otelhealth-store", daemon=True)
+        self._thread.start()
+        return kept
+
+    def run(self, result: CheckResult, snapshot: Mapping[str, Any] | None = None) -> None:
+        """Keep a run, and its state's snapshot where one is due."""
+        if len(self._runs) == MOST_RUNS:
+            self._drop()
+        self._runs.append(result)
+        if snapshot is not None:
+            self._states[result.name] = snapshot
+        self._wake(len(self._runs) >= BATCH)
+
+    def change(self, change: StateChange, snapshot: Mapping[str, Any] | None = None) -> None:
+        """Keep a state change; it is written at once."""
+        self._changes.append(change)
+        if snapshot is not None:
+            self._states[change.name] = snapshot
+        self._wake(True)
+
+    def state(self, name: str, snapshot: Mapping[str, Any]) -> None:
+        """Keep a state's snapshot."""
+        self._states[name] = snapshot
+        self._wake(False)
+
+    def count(self, key: str, value: object) -> None:
+        """Keep a JSON value under a name."""
+        self._counters[key] = value
+        self._wake(False)
+
+    @property
+    def queued(self) -> int:
+        """Runs that wait to be written."""
+        return len(self._runs)
+
+    async def history(self, name: str, since: float, limit: int) -> History:
+        """Runs and changes of a check since then (Unix seconds), newest first, at most `limit` of each.
+
+        Raises OtelHealthError where the file cannot be read.
+        """
+        return await self._ask(lambda: self._database.history(name, since, limit))
+
+    async def close(self, within: float = 5.0) -> None:
+        """Write what waits, but for no longer than `within` seconds."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        ended, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._ended = lambda: loop.call_soon_threadsafe(ended.set)
+        self._end.set()
+        self._wake(True)
+        try:
+            await asyncio.wait_for(ended.wait(), within if thread.is_alive() else 0)
+        except TimeoutError:
+            log.error("the store could not be written within %g s; %d runs are lost", within, len(self._runs))  # noqa: TRY400 - the sentence is enough
+
+    def _wake(self, now: bool) -> None:
+        if not self._some.is_set():
+            self._some.set()
+        if now and not self._now.is_set():
+            self._now.set()
+
+    def _drop(self) -> None:
+        if not self.dropped:
+            log.error("the store's disk is too slow or full; the oldest runs are dropped")
+        self.dropped += 1
+
+    async def _ask(self, question: Callable[[], T]) -> T:
+        """Put a question to the thread that has the file."""
+        if self._thread is None or not self._thread.is_alive():
+            raise OtelHealthError("the store is closed")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+
+        def settle(value: T | None, error: sqlite3.Error | None) -> None:
+            if answer.done():
+                return
+            if error is not None:
+                answer.set_exception(OtelHealthError(f"the store cannot be read: {error}"))
+            else:
+                answer.set_result(value)  # type: ignore[arg-type]  # T unless there is an error
+
+        def act() -> None:
+            value, failed = None, None
+            try:
+                value = question()
+            except sqlite3.Error as error:
+                failed = error
+            with contextlib.suppress(RuntimeError):  # the loop has been closed
+                loop.call_soon_threadsafe(settle, value, failed)
+
+        self._asked.append(act)
+        self._wake(True)
+        return await answer
+
+    def _write_on(self) -> None:
+        while True:
+            self._some.wait()
+            self._now.wait(LATEST)
+            ending = self._end.is_set()
+            self._some.clear()
+            self._now.clear()
+            self._serve()
+            done = self._write()
+            if ending:
+                break
+            if not done:
+                self._pause()
+        self._database.close()
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
+            self._ended()
+
+    def _serve(self) -> None:
+        while self._asked:
+            self._asked.popleft()()
+
+    def _pause(self) -> None:
+        until = time.monotonic() + RETRY
+        while time.monotonic() < until and not self._end.wait(0.1):
+            self._serve()
+        self._some.set()
+        self._now.set()
+
+    def _write(self) -> bool:
+        """Write all that waits; False where the disk refused."""
+        while self._runs or self._changes or self._states or self._counters:
+            batch = (_some(self._runs), _some(self._changes), _part(self._states), _part(self._counters))
+            try:
+                self._database.write(*batch)
+            except sqlite3.Error as error:
+                if not self._repair(error, *batch):
+                    return False
+                continue
+            if self._failing:
+                self._failing = False
+                log.warning("the store can be written again; %d runs were dropped so far", self.dropped)
+            self._serve()
+        return True
+
+    def _repair(self, error: sqlite3.Error, *batch: Any) -> bool:
+        """After a write that failed: whether to go on at once."""
+        if isinstance(error, sqlite3.OperationalError):
+            self._put_back(*batch)
+            self._say_failing(error)
+            return False
+        if not is_corrupt(error):
+            log.error("the store refused %d runs, which are dropped: %s", len(batch[0]), error)
+            self.dropped += len(batch[0])
+            return True
+        self._put_back(*batch)
+        try:
+            self._database.set_aside(error)
+        except (sqlite3.Error, OSError) as again:
+            self._say_failing(again)
+            return False
+        return True
+
+    def _say_failing(self, error: Exception) -> None:
+        if not self._failing:
+            self._failing = True
+            log.error("the store cannot be written (%s); tried again every %g s", error, RETRY)
+
+    def _put_back(
+        self,
+        runs: list[CheckResult],
+        changes: list[StateChange],
+        states: Mapping[str, Mapping[str, Any]],
+        counters: Mapping[str, Any],
+    ) -> None:
+        room = MOST_RUNS - len(self._runs)
+        for _ in runs[room:]:
+            self._drop()
+        self._runs.extendleft(reversed(runs[len(runs) - min(room, len(runs)) :]))
+        self._changes.extendleft(reversed(changes[-(MOST_CHANGES - len(self._changes)) :]))
+        for name, snapshot in states.items():
+            self._states.setdefault(name, snapshot)
+        for key, value in counters.items():
+            self._counters.setdefault(key, value)
+
+
+def _some(waiting: deque[T]) -> list[T]:
+    """The oldest of what waits; the event loop may append meanwhile."""
+    return [waiting.popleft() for _ in range(min(BATCH, len(waiting)))]
+
+
+def _part(waiting: MutableMapping[str, T]) -> dict[str, T]:
+    return dict(waiting.popitem() for _ in range(min(BATCH, len(waiting))))
