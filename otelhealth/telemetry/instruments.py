@@ -6,95 +6,27 @@ Each check has its series bound once; `forget` removes them all, so a check that
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal
 
 from otelhealth.checks.base import Check, Quantity
 from otelhealth.clock import Clock
-from otelhealth.model import (
-    Attributes,
-    CheckResult,
-    Measurement,
-    MetricFamily,
-    MetricPoint,
-    ServiceStatus,
-    StateChange,
-    Status,
-)
+from otelhealth.model import Attributes, CheckResult, Measurement, StateChange, Status
 from otelhealth.telemetry import names
-from otelhealth.telemetry.names import Metric
-from otelhealth.telemetry.series import Buckets, Number, Owner, Series, Table, finite
+from otelhealth.telemetry.bound import Bound, metric_of, undeclared
+from otelhealth.telemetry.figures import Figures
+from otelhealth.telemetry.series import Buckets, Number, Series, Table, finite
 
 _log = logging.getLogger(__name__)
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,200}")
-Lane = Literal["fast", "slow", "thread"]
 
 
-class Bound(Owner):
-    """The series of one check."""
-
-    __slots__ = (
-        "check",
-        "durations",
-        "last_run",
-        "last_success",
-        "named",
-        "quantities",
-        "readings",
-        "refused",
-        "state",
-        "states",
-        "transitions",
-    )
-
-    def __init__(self, check: Check) -> None:
-        super().__init__()
-        self.check = check
-        self.named: Attributes = ((names.CHECK_NAME, check.name), (names.CHECK_KIND, check.kind))
-        self.quantities: Mapping[str, Quantity] = {quantity.name: quantity for quantity in check.quantities}
-        self.durations: dict[tuple[Status, str | None], Buckets] = {}
-        self.states: dict[Status, Number] = {}
-        self.transitions: list[Number] = []
-        self.readings: dict[tuple[str, Attributes], Series] = {}
-        self.last_run: Number | None = None
-        self.last_success: Number | None = None
-        self.state = Status.UNKNOWN
-        self.refused: set[object] = set()
-
-    def size(self) -> int:
-        return len(self.durations) + len(self.readings) + len(self.transitions)
-
-    def series(self) -> Iterator[Series]:
-        yield from self.durations.values()
-        yield from self.states.values()
-        yield from self.transitions
-        yield from self.readings.values()
-        yield from (series for series in (self.last_run, self.last_success) if series is not None)
-
-
-class Instruments:
-    """Records what the agent sees. All methods but `families` and `tables` belong to the event loop's thread."""
+class Instruments(Figures):
+    """Records what the agent sees. All but `families` and `tables` belongs to the event loop's thread."""
 
     def __init__(self, clock: Clock, *, exemplars: bool = True, limit: int = 1_000) -> None:
-        self._clock = clock
+        super().__init__(clock)
         self._exemplars = exemplars
         self._limit = limit
-        self._tables = {metric.name: Table(metric) for metric in names.METRICS}
         self._bound: dict[str, Bound] = {}
         self.refusals: dict[str, str] = {}  # check -> why some of its series are not kept
-        self._prepare()
-
-    def _prepare(self) -> None:
-        """Series that exist from the start, so that a first event is an increase from 0."""
-        now = self._clock.time()
-        for lane in ("fast", "slow", "thread"):
-            self._number(names.RUNNING, ((names.LANE, lane),), now)
-        for outcome in ("accepted", "refused"):
-            self._number(names.RELOADS, ((names.OUTCOME, outcome),), now)
-        self._number(names.THREADS_BLOCKED, (), now)
-
-    # -- a check's life ------------------------------------------------------------------------------------------
 
     def add(self, check: Check, state: Status = Status.UNKNOWN) -> None:
         """Bind the series of a check, or bind them anew after a reload; `state` is its debounced state so far."""
@@ -152,64 +84,6 @@ class Instruments:
         series.value += 1
         self._set_state(bound, change.status)
 
-    # -- the agent -----------------------------------------------------------------------------------------------
-
-    def service(self, status: ServiceStatus, score: float) -> None:
-        """The service's state, and its score from 0 to 100 (it leaves as a ratio)."""
-        now = self._clock.time()
-        for each in ServiceStatus:
-            self._number(names.SERVICE_STATUS, ((names.SERVICE_STATE, each.value),), now).value = float(each is status)
-        self._number(names.SERVICE_SCORE, (), now).value = score / 100
-
-    def scheduler_lag(self, lane: Lane, seconds: float) -> None:
-        self._buckets(names.LAG, ((names.LANE, lane),)).record(seconds)
-
-    def running(self, lane: Lane, count: int) -> None:
-        """How many checks run now in `lane`."""
-        self._number(names.RUNNING, ((names.LANE, lane),), self._clock.time()).value = count
-
-    def skipped(self, reason: str) -> None:
-        """A run that was due did not start; `reason` is one of a closed set, such as `still_running`."""
-        self._number(names.SKIPPED, ((names.REASON, reason),), self._clock.time()).value += 1
-
-    def threads_blocked(self, count: int) -> None:
-        self._number(names.THREADS_BLOCKED, (), self._clock.time()).value = count
-
-    def loop_lag(self, seconds: float) -> None:
-        self._buckets(names.LOOP_LAG, ()).record(seconds)
-
-    def config_reload(self, outcome: Literal["accepted", "refused"]) -> None:
-        self._number(names.RELOADS, ((names.OUTCOME, outcome),), self._clock.time()).value += 1
-
-    def count(self, metric: Metric, attributes: Attributes, amount: float) -> None:
-        """Add to a counter of the agent's own, from any thread that is alone to write it."""
-        self._number(metric, attributes, self._clock.time()).value += amount
-
-    def set(self, metric: Metric, attributes: Attributes, value: float) -> None:
-        """Set a figure of the agent's own."""
-        self._number(metric, attributes, self._clock.time()).value = value
-
-    # -- reading -------------------------------------------------------------------------------------------------
-
-    def tables(self) -> list[Table]:
-        return list(self._tables.values())
-
-    def families(self) -> Iterator[MetricFamily]:
-        """All current series, as `/metrics` renders them."""
-        for table in self.tables():
-            points = [MetricPoint(series.attributes, series.current()) for series in table.live()]
-            if points:
-                metric = table.metric
-                yield MetricFamily(metric.name, metric.unit, metric.instrument, metric.description, points)
-
-    # -- inside --------------------------------------------------------------------------------------------------
-
-    def _number(self, metric: Metric, attributes: Attributes, now: float) -> Number:
-        return self._tables[metric.name].number(attributes, now)
-
-    def _buckets(self, metric: Metric, attributes: Attributes) -> Buckets:
-        return self._tables[metric.name].buckets(attributes, self._clock.time())
-
     def _set_state(self, bound: Bound, state: Status) -> None:
         bound.states[bound.state].value = 0.0
         bound.states[state].value = 1.0
@@ -241,18 +115,18 @@ class Instruments:
     def _measure(self, bound: Bound, measurement: Measurement, result: CheckResult, now: float) -> None:
         if not finite(measurement.value):
             return
-        key = (measurement.name, measurement.attributes)
-        series = bound.readings.get(key) or self._reading(bound, measurement, now)
+        series = bound.readings.get((measurement.name, measurement.attributes))
+        if series is None:
+            series = self._reading(bound, measurement, now)
         if isinstance(series, Number):
             series.read(measurement.value, bound, now)
         elif series is not None:
             self._observe(series, measurement.value, result, now)
 
     def _reading(self, bound: Bound, measurement: Measurement, now: float) -> Series | None:
-        key = (measurement.name, measurement.attributes)
-        if not self._has_room(bound):
+        quantity = bound.quantities.get(measurement.name) or undeclared(bound.check.kind, measurement)
+        if not quantity.metric or not self._has_room(bound):
             return None
-        quantity = bound.quantities.get(measurement.name) or _undeclared(bound.check.kind, measurement)
         table = self._table(bound, quantity)
         if table is None:
             return None
@@ -260,19 +134,19 @@ class Instruments:
         if quantity.per_check:
             attributes = (*bound.named[:1], *attributes)
         make = table.buckets if quantity.instrument == "histogram" else table.number
-        series = bound.readings[key] = make(attributes, now)
+        series = bound.readings[measurement.name, measurement.attributes] = make(attributes, now)
         if isinstance(series, Number) and series.owner is None:
             series.value = measurement.value
         return series
 
     def _table(self, bound: Bound, quantity: Quantity) -> Table | None:
         found = self._tables.get(quantity.metric)
-        if found is None and _NAME.fullmatch(quantity.metric):
+        if found is None:
             metric = metric_of(quantity)
             found = self._tables[metric.name] = Table(metric)
-        if found is None or (found.metric.unit, found.metric.instrument) != (quantity.unit, quantity.instrument):
-            told = f"is a {found.metric.instrument} in {found.metric.unit!r} already" if found else "is no metric name"
-            self._refuse(bound, quantity.metric, f"its measurement {quantity.name!r}: {quantity.metric!r} {told}")
+        if (found.metric.unit, found.metric.instrument) != (quantity.unit, quantity.instrument):
+            told = f"{quantity.metric} is a {found.metric.instrument} in {found.metric.unit!r} already"
+            self._refuse(bound, quantity.metric, f"its measurement {quantity.name!r}: {told}")
             return None
         return found
 
@@ -294,25 +168,3 @@ class Instruments:
             if isinstance(series, Number) and series.owner is bound and not series.live:
                 series.table.drop(series)
                 del bound.readings[key]
-
-
-def metric_of(quantity: Quantity) -> Metric:
-    """The metric that a kind's quantity leaves as."""
-    attributes = (names.CHECK_NAME, *quantity.attributes) if quantity.per_check else quantity.attributes
-    return Metric(
-        quantity.metric, quantity.unit, quantity.instrument, quantity.description, attributes, "each run that reads it"
-    )
-
-
-def _undeclared(kind: str, measurement: Measurement) -> Quantity:
-    """What a user's own query or function measures: a gauge of its kind."""
-    keys = tuple(key for key, _ in measurement.attributes)
-    name = measurement.name
-    return Quantity(
-        name, measurement.unit, "gauge", "A measurement of the user's own.", f"otelhealth.{kind}.{name}", keys
-    )
-
-
-def all_points(tables: Iterable[Table]) -> int:
-    """How many series there are."""
-    return sum(len(table.series) for table in tables)

@@ -67,7 +67,7 @@ DURATION = Metric(
     CHECK_DURATION,
     "s",
     "histogram",
-    "Duration of a run with all its attempts; its count is the number of runs.",
+    "Duration of a run; its count is the number of runs.",
     (CHECK_NAME, CHECK_KIND, CHECK_RESULT, ERROR_TYPE),
     _RUN,
 )
@@ -183,4 +183,63 @@ METRICS = (
     EXPORTED_SPANS,
     EXPORTED_POINTS,
     EXPORTED_LOGS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A span or an event as it leaves; `attributes` are all keys it may carry."""
+
+    name: str
+    description: str
+    attributes: tuple[str, ...]
+    when: str
+
+
+SPANS = (
+    Record(
+        "check {name}",
+        "INTERNAL, the root of a run's trace; ERROR with error.type where the run failed or is unknown.",
+        (
+            CHECK_NAME,
+            CHECK_KIND,
+            CHECK_TIER,
+            CHECK_DELAY,
+            CHECK_ATTEMPTS,
+            CHECK_RESULT,
+            CHECK_STATE,
+            ERROR_TYPE,
+            PEER,
+        ),
+        _RUN,
+    ),
+)
+EVENTS = (
+    Record(
+        EVENT_STATE_CHANGE,
+        "INFO to pass, WARN to warn and unknown, ERROR to fail, in the run's span; with what was asserted and seen, "
+        "and the resource use at that time (`system.*`).",
+        (
+            CHECK_NAME,
+            CHECK_KIND,
+            CHECK_TIER,
+            CHECK_STATE,
+            CHECK_PREVIOUS_STATE,
+            CHECK_SINCE,
+            CHECK_DURATION,
+            CHECK_ASSERTED,
+            CHECK_SEEN,
+            ERROR_TYPE,
+            PEER,
+        ),
+        "each change of state",
+    ),
+    Record(
+        EVENT_EXCEPTION,
+        "ERROR: a check raised what it should not.",
+        (CHECK_NAME, CHECK_KIND, "exception.type", "exception.message", "exception.stacktrace"),
+        "the run that raised",
+    ),
+    Record(EVENT_START, "INFO: the agent works.", (), "start"),
+    Record(EVENT_STOP, "INFO: the agent ends.", (), "stop"),
 )

@@ -112,7 +112,7 @@ class Receiver:
             protocol_version = "HTTP/1.1"
             timeout = 30
 
-            def do_POST(self) -> None:  # noqa: N802 - the handler's name for it
+            def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["content-length"]))
                 body = gzip.decompress(raw) if self.headers.get("content-encoding") == "gzip" else raw
                 headers = {name.lower(): value for name, value in self.headers.items()}

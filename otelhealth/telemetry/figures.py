@@ -1,0 +1,82 @@
+"""The tables of all metrics, and the agent's own figures among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from otelhealth.clock import Clock
+from otelhealth.model import Attributes, MetricFamily, MetricPoint, ServiceStatus
+from otelhealth.telemetry import names
+from otelhealth.telemetry.names import Metric
+from otelhealth.telemetry.series import Buckets, Number, Table
+
+Lane = Literal["fast", "slow", "thread"]
+
+
+class Figures:
+    """What the agent says of itself and of the service. Written by the event loop, read by the export thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tables = {metric.name: Table(metric) for metric in names.METRICS}
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Series that exist from the start, so that a first event is an increase from 0."""
+        for lane in ("fast", "slow", "thread"):
+            self.set(names.RUNNING, ((names.LANE, lane),), 0)
+        for outcome in ("accepted", "refused"):
+            self.set(names.RELOADS, ((names.OUTCOME, outcome),), 0)
+        self.set(names.THREADS_BLOCKED, (), 0)
+
+    def service(self, status: ServiceStatus, score: float) -> None:
+        """The service's state, and its score from 0 to 100 (it leaves as a ratio)."""
+        for each in ServiceStatus:
+            self.set(names.SERVICE_STATUS, ((names.SERVICE_STATE, each.value),), float(each is status))
+        self.set(names.SERVICE_SCORE, (), score / 100)
+
+    def scheduler_lag(self, lane: Lane, seconds: float) -> None:
+        self._buckets(names.LAG, ((names.LANE, lane),)).record(seconds)
+
+    def running(self, lane: Lane, count: int) -> None:
+        """How many checks run now in `lane`."""
+        self.set(names.RUNNING, ((names.LANE, lane),), count)
+
+    def skipped(self, reason: str) -> None:
+        """A run that was due did not start; `reason` is one of a closed set, such as `still_running`."""
+        self.count(names.SKIPPED, ((names.REASON, reason),), 1)
+
+    def threads_blocked(self, count: int) -> None:
+        self.set(names.THREADS_BLOCKED, (), count)
+
+    def loop_lag(self, seconds: float) -> None:
+        self._buckets(names.LOOP_LAG, ()).record(seconds)
+
+    def config_reload(self, outcome: Literal["accepted", "refused"]) -> None:
+        self.count(names.RELOADS, ((names.OUTCOME, outcome),), 1)
+
+    def count(self, metric: Metric, attributes: Attributes, amount: float) -> None:
+        """Add to a counter of the agent's own, from any thread that is alone to write it."""
+        self._number(metric, attributes, self._clock.time()).value += amount
+
+    def set(self, metric: Metric, attributes: Attributes, value: float) -> None:
+        """Set a figure of the agent's own."""
+        self._number(metric, attributes, self._clock.time()).value = value
+
+    def tables(self) -> list[Table]:
+        return list(self._tables.values())
+
+    def families(self) -> Iterator[MetricFamily]:
+        """All current series, as `/metrics` renders them."""
+        for table in self.tables():
+            points = [MetricPoint(series.attributes, series.current()) for series in table.live()]
+            if points:
+                metric = table.metric
+                yield MetricFamily(metric.name, metric.unit, metric.instrument, metric.description, points)
+
+    def _number(self, metric: Metric, attributes: Attributes, now: float) -> Number:
+        return self._tables[metric.name].number(attributes, now)
+
+    def _buckets(self, metric: Metric, attributes: Attributes) -> Buckets:
+        return self._tables[metric.name].buckets(attributes, self._clock.time())
