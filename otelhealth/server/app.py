@@ -13,6 +13,8 @@ from otelhealth.model import Served
 from otelhealth.server.answers import Answer, refusal
 from otelhealth.server.auth import Guard
 from otelhealth.server.health import Details, Live, brief, group
+from otelhealth.server.metrics import Metrics
+from otelhealth.server.openapi import Document
 from otelhealth.server.settings import ServerSettings
 
 _REMEDIES = {404: "the paths are in /openapi.json", 405: "the Allow header names the methods of this path"}
@@ -29,6 +31,8 @@ def _routes(served: Served, settings: ServerSettings, clock: Clock) -> list[Rout
         Route("/health/checks/{name}", details.check),
         Route("/health/checks/{name}/history", details.history),
         Route("/health/checks/{name}/run", details.run, methods=["POST"]),
+        Route("/metrics", Metrics(served), methods=["GET"]),
+        Route("/openapi.json", Document(), methods=["GET"]),
     ]
 
 
