@@ -11,8 +11,6 @@ from otelhealth.telemetry import names
 from otelhealth.telemetry.names import Metric
 from otelhealth.telemetry.series import Buckets, Number, Table
 
-Lane = Literal["fast", "slow", "thread"]
-
 
 class Figures:
     """What the agent says of itself and of the service. Written by the event loop, read by the export thread."""
@@ -36,16 +34,16 @@ class Figures:
             self.set(names.SERVICE_STATUS, ((names.SERVICE_STATE, each.value),), float(each is status))
         self.set(names.SERVICE_SCORE, (), score / 100)
 
-    def scheduler_lag(self, lane: Lane, seconds: float) -> None:
+    def scheduler_lag(self, lane: str, seconds: float) -> None:
         self._buckets(names.LAG, ((names.LANE, lane),)).record(seconds)
 
-    def running(self, lane: Lane, count: int) -> None:
+    def running(self, lane: str, count: int) -> None:
         """How many checks run now in `lane`."""
         self.set(names.RUNNING, ((names.LANE, lane),), count)
 
-    def skipped(self, reason: str) -> None:
-        """A run that was due did not start; `reason` is one of a closed set, such as `still_running`."""
-        self.count(names.SKIPPED, ((names.REASON, reason),), 1)
+    def skipped(self, reason: str, runs: int = 1) -> None:
+        """Runs that were due did not start; `reason` is one of a closed set, such as `overlap`."""
+        self.count(names.SKIPPED, ((names.REASON, reason),), runs)
 
     def threads_blocked(self, count: int) -> None:
         self.set(names.THREADS_BLOCKED, (), count)

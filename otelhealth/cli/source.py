@@ -1,0 +1,24 @@
+"""Where a command finds its configuration, and how it says that it cannot be used."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from otelhealth.config.load import find, load
+from otelhealth.config.root import Config
+from otelhealth.errors import ConfigError
+
+UNUSABLE = 2
+
+
+def load_or_say(explicit: Path | None) -> Config | None:
+    """What `-c`, `$OTELHEALTH_CONFIG`, `./otelhealth.*` or the defaults say; None after naming all that is wrong."""
+    try:
+        return load(find(explicit, os.environ, Path.cwd()), os.environ)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        count = len(error.problems)
+        print(f"otelhealth: {count} error{'s' if count != 1 else ''} in the configuration", file=sys.stderr)
+        return None

@@ -1,0 +1,91 @@
+"""The configuration in force, and how a changed file takes its place: a good one at once, a bad one never."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+from otelhealth.checks.base import Check
+from otelhealth.clock import Clock
+from otelhealth.config.load import load
+from otelhealth.config.reload import reloaded, restart_needed
+from otelhealth.config.root import Config
+from otelhealth.config.sources import Sources
+from otelhealth.config.watch import Watch
+from otelhealth.errors import ConfigError
+from otelhealth.model import ConfigRecord
+
+Outcome = Literal["accepted", "refused"]
+log = logging.getLogger("otelhealth.config")
+
+
+class Reload:
+    """Reads the file again when it changed or when told, and hands what differs to `apply(old, new)`."""
+
+    def __init__(
+        self,
+        config: Config,
+        sources: Sources,
+        clock: Clock,
+        apply: Callable[[Config, Config], None],
+        count: Callable[[Outcome], None],
+    ) -> None:
+        self.config = config
+        self._sources = sources
+        self._clock = clock
+        self._apply = apply
+        self._count = count
+        self._watch = Watch(sources, self.again)
+        self._going = asyncio.Lock()
+        self.record = ConfigRecord(
+            file=str(config.file) if config.file else None,
+            loaded=int(clock.time()),
+            reloads=0,
+            error=None,
+            restart_needed=[],
+        )
+
+    async def watch(self) -> None:
+        """Notice changes until cancelled; without a file there are none."""
+        if self.config.file is not None:
+            await self._watch.run()
+
+    async def again(self) -> None:
+        """Read the file; a bad one keeps the old configuration and says why in log, record and metric."""
+        if self.config.file is None:
+            log.info("there is no configuration file to read again")
+            return
+        async with self._going:
+            sources = Sources()
+            try:
+                new = await asyncio.to_thread(load, self.config.file, os.environ, sources)
+            except ConfigError as error:
+                self.record["error"] = str(error)
+                self._count("refused")
+                log.error("the changed configuration is refused, the old one stays in force:\n%s", error)  # noqa: TRY400 - a user's mistake, no traceback
+            else:
+                self._accept(new)
+            self._watch.follow(sources)
+
+    def _accept(self, new: Config) -> None:
+        old, waiting = self.config, restart_needed(self.config, new)
+        self.config = reloaded(old, new)
+        self._apply(old, self.config)
+        self.record |= {"loaded": int(self._clock.time()), "error": None, "restart_needed": waiting}
+        self.record["reloads"] += 1
+        self._count("accepted")
+        log.info("the configuration was read again: %d checks", len(self.config.checks))
+        if waiting:
+            log.warning("restart needed: %s changed and keep their old settings until then", ", ".join(waiting))
+
+
+def differing(old: Config, new: Config) -> Iterator[tuple[str, Check | None]]:
+    """Names whose check is new, other than before, or gone (None)."""
+    for name in old.checks.keys() - new.checks.keys():
+        yield name, None
+    for name, check in new.checks.items():
+        if old.checks.get(name) != check:
+            yield name, check
