@@ -22,7 +22,7 @@ def parse_duration(text: object) -> float:
     if isinstance(text, str) and _DURATION.fullmatch(text.strip()):
         return sum(float(number) * _DURATION_UNITS[unit] for number, unit in _DURATION_PART.findall(text))
     if isinstance(text, (int, float)) and not isinstance(text, bool):
-        raise ValueError(f"a duration needs a unit; write {text:g}s or {text:g}m")
+        raise ValueError(f"a duration needs a unit; write {text}s or {text}m")
     raise ValueError(f"{text!r} is not a duration; write one such as 500ms, 30s, 5m, 1h, 7d")
 
 
@@ -32,7 +32,7 @@ def parse_size(text: object) -> int:
     if match and match[2] in _SIZE_UNITS:
         return round(float(match[1]) * _SIZE_UNITS[match[2]])
     if isinstance(text, (int, float)) and not isinstance(text, bool):
-        raise ValueError(f"a size needs a unit; write {text:g}B or {text:g}MiB")
+        raise ValueError(f"a size needs a unit; write {text}B or {text}MiB")
     raise ValueError(f"{text!r} is not a size; write one such as 200MB or 1GiB")
 
 

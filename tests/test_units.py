@@ -40,9 +40,9 @@ def test_anything_else_is_no_duration(text: object) -> None:
 
 @pytest.mark.parametrize("number", [30, 1.5])
 def test_a_bare_number_is_asked_for_its_unit(number: float) -> None:
-    with pytest.raises(ValueError, match=f"a duration needs a unit; write {number:g}s"):
+    with pytest.raises(ValueError, match=f"a duration needs a unit; write {number}s"):
         parse_duration(number)
-    with pytest.raises(ValueError, match=f"a size needs a unit; write {number:g}B"):
+    with pytest.raises(ValueError, match=f"a size needs a unit; write {number}B"):
         parse_size(number)
 
 

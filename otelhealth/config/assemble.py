@@ -43,8 +43,9 @@ class Assembler:
         defaults = self._root.child("defaults") if isinstance(values["defaults"], Defaults) else None
         nodes = self._mapping(("checks",))
         checks = {name: check for name, node in nodes.items() if (check := self._check(name, node, defaults))}
-        parents = {name: _parents(node) for name, node in nodes.items()}
-        for rule in broken(parents, values["status"]):
+        parents = {name: _texts(node, "depends_on") for name, node in nodes.items()}
+        groups = {group for node in (*nodes.values(), defaults) for group in _texts(node, "groups")}
+        for rule in broken(parents, groups, values["status"]):
             self._add(rule)
         if self.problems or None in values.values() or len(checks) < len(nodes):
             return None
@@ -60,6 +61,8 @@ class Assembler:
         node = self._root.child(name)
         if node is None or (node.value is None and node.origin != REFUSED):
             node = Node({}, self._root.place)
+        if isinstance(node.value, SECTIONS[name]):
+            return node.value
         section, problems = validated(SECTIONS[name], node, (name,), self._folder(node.place))
         self.problems += problems
         return section
@@ -78,6 +81,8 @@ class Assembler:
 
     def _check(self, name: str, node: Node, defaults: Node | None) -> Check | None:
         path = ("checks", name)
+        if isinstance(node.value, Check):
+            return node.value.model_copy(update={"name": name})
         kind = self._kind(path, node)
         named = self._name_fits(path, node)
         if kind is None or not named:
@@ -124,9 +129,11 @@ class Assembler:
         self.problems.append(place_problem(node, rule.path, Said(rule.sentence, rule.remedy), at_key=at_key))
 
 
-def _parents(node: Node) -> list[str]:
-    """What a check says it depends on, whatever else is wrong with it."""
-    named = node.child("depends_on")
+def _texts(node: Node | None, key: str) -> list[str]:
+    """The list of texts under `key`, whatever else is wrong with the check."""
+    if node is not None and isinstance(node.value, Check):
+        return list(getattr(node.value, key))
+    named = node.child(key) if node is not None else None
     items = named.value if named is not None and isinstance(named.value, list) else []
     return [item.value if isinstance(item.value, str) else str(item.text) for item in items]
 

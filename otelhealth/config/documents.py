@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any
 
@@ -220,12 +221,12 @@ def read_toml(text: str, file: str) -> Node:
 
 def tree(value: Any, place: Place) -> Node:
     """Plain data as a tree at one place; dates and times become the texts they are in YAML."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return Node({str(key): tree(child, place) for key, child in value.items()}, place)
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return Node([tree(child, place) for child in value], place)
     if isinstance(value, datetime | date | time):
         return Node(value.isoformat(), place)
     if isinstance(value, bool):
         return Node(value, place, text=str(value).lower())
-    return Node(value, place, text=None if isinstance(value, str) or value is None else str(value))
+    return Node(value, place, text=str(value) if isinstance(value, int | float) else None)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from otelhealth.config import environment
 from otelhealth.config.assemble import FIELDS, Assembler
 from otelhealth.config.defaults import HOST_CHECKS
 from otelhealth.config.documents import tree
+from otelhealth.config.expand import Expander, expand
 from otelhealth.config.gather import Gatherer
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
@@ -35,14 +37,36 @@ def load(file: Path | None, environ: Mapping[str, str], sources: Sources | None 
     """
     gatherer = Gatherer(environ, sources if sources is not None else Sources())
     root = gatherer.read(file) if file is not None else Node({}, EMBEDDED)
-    problems = gatherer.problems + environment.apply(root, environ, FIELDS)
+    return _judged(root, environ, file, gatherer.problems, gatherer.order)
+
+
+def from_mapping(data: Mapping[str, Any], environ: Mapping[str, str]) -> Config:
+    """The configuration a program gives as plain data, of the same shape as a file; checks may be Checks already.
+
+    Relative paths start from the working directory. Raises ConfigError with every problem.
+    """
+    root = tree(data, Place("configuration"))
+    expander = Expander(environ, Path.cwd(), Sources().opens)
+    return _judged(root, environ, None, expand(root, expander), [])
+
+
+def default_config(environ: Mapping[str, str]) -> Config:
+    """What runs without a file: checks of this host, SQLite, an endpoint on loopback."""
+    return load(None, environ)
+
+
+def _judged(
+    root: Node, environ: Mapping[str, str], file: Path | None, problems: list[Problem], order: list[str]
+) -> Config:
+    """Lay the environment over the tree, and make a Config of both."""
+    problems += environment.apply(root, environ, FIELDS)
     if "checks" not in root.value:
         root.value["checks"] = tree(HOST_CHECKS, EMBEDDED)
     assembler = Assembler(root, file.parent if file is not None else Path.cwd())
     config = assembler.config(file)
     problems += assembler.problems
     if problems or config is None:
-        raise ConfigError(_in_order(problems, gatherer.order))
+        raise ConfigError(_in_order(problems, order))
     return config
 
 
@@ -53,8 +77,3 @@ def _in_order(problems: list[Problem], files: list[str]) -> list[Problem]:
         dict.fromkeys(problems),
         key=lambda each: (rank.get(each.file, len(rank)), each.line or 0, each.column or 0),
     )
-
-
-def default_config(environ: Mapping[str, str]) -> Config:
-    """What runs without a file: checks of this host, SQLite, an endpoint on loopback."""
-    return load(None, environ)

@@ -93,7 +93,8 @@ class Config(Settings):
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         parents = {name: check.depends_on for name, check in self.checks.items()}
-        for path, sentence, remedy in broken(parents, self.status):
+        groups = {group for check in self.checks.values() for group in check.groups}
+        for path, sentence, remedy in broken(parents, groups, self.status):
             raise ValueError(f"{dotted(path)}: {sentence}; {remedy}")
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from otelhealth.config.where import Way
 from otelhealth.engine.aggregate import StatusSettings
 
 MAX_CYCLES = 20
+GROUPS = frozenset(("live", "ready", "startup"))  # those that endpoints ask for
 
 
 class Broken(NamedTuple):
@@ -27,18 +29,25 @@ def near(word: str, known: Iterable[str], otherwise: str) -> str:
     return f"did you mean {found[0]}?" if found else otherwise
 
 
-def broken(parents: Mapping[str, Sequence[str]], status: StatusSettings | None) -> Iterator[Broken]:
-    """Every rule between checks, given what each depends on, that does not hold."""
+def broken(
+    parents: Mapping[str, Sequence[str]], groups: AbstractSet[str], status: StatusSettings | None
+) -> Iterator[Broken]:
+    """Every rule that does not hold, given what each check depends on and the groups that checks are in."""
     for name, above in parents.items():
         for index, parent in enumerate(above):
             if parent not in parents:
                 yield _unknown(("checks", name, "depends_on", index), parent, parents)
     yield from _circular(parents)
-    if status is not None:
-        for index, window in enumerate(status.maintenance):
-            for position, name in enumerate(window.checks):
-                if name not in parents:
-                    yield _unknown(("status", "maintenance", index, "checks", position), name, parents)
+    if status is None:
+        return
+    for index, window in enumerate(status.maintenance):
+        for position, name in enumerate(() if window.checks == "all" else window.checks):
+            if name not in parents:
+                yield _unknown(("status", "maintenance", index, "checks", position), name, parents)
+    for group in status.groups:
+        if group not in groups | GROUPS:
+            remedy = near(group, groups | GROUPS, "name it under a check's `groups`")
+            yield Broken(("status", "groups", group), f"no check is in group {group!r}", remedy)
 
 
 def _unknown(path: Way, name: str, names: Iterable[str]) -> Broken:
