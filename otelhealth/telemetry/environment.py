@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 _log = logging.getLogger(__name__)
 Path = tuple[str, ...]
@@ -69,7 +69,8 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def _endpoint(value: str) -> str:
-    if not value.startswith(("http://", "https://")):
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{value!r} is no URL; write one such as http://127.0.0.1:4318")
     return value
 

@@ -81,7 +81,11 @@ class SdkProviders:
 
     def _tick(self) -> None:
         while not self._closing.wait(SLOT):
-            self._windows.collect()
+            self.read()
+
+    def read(self) -> None:
+        """Bring the requests since the last time into the windows."""
+        self._windows.collect()
 
     def families(self) -> Iterator[MetricFamily]:
         """The application's metrics as last exported, at most one interval ago: nothing is collected here."""

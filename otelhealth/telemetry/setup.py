@@ -94,6 +94,11 @@ class Telemetry:
         if self._sdk is not None:
             yield from self._sdk.families()
 
+    def read_application(self) -> None:
+        """Bring the application's latest requests into `windows`; a thread does so every 10 s anyway. May take ms."""
+        if self._sdk is not None:
+            self._sdk.read()
+
     @property
     def tracer_provider(self) -> trace.TracerProvider:
         """For user code: the SDK's. Its spans nest under a run's span."""

@@ -63,6 +63,10 @@ class Receiver:
         self._server.server_close()
         self._thread.join()
 
+    def wait_for(self, count: int) -> None:
+        """Until so many requests came in all."""
+        eventually(lambda: len(self.requests) >= count)
+
     def spans(self) -> list[Span]:
         return [span for _, _, span in self.scoped_spans()]
 

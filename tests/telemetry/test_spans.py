@@ -77,11 +77,12 @@ def test_everything_of_the_api_is_exported(opened: Open, receiver: Receiver) -> 
     telemetry = opened()
     tracer = telemetry.tracer
     other = tracer.start_span("other").get_span_context()
-    with pytest.raises(ValueError, match="broken"), tracer.start_as_current_span("work") as span:
-        span.update_name("renamed")
-        span.set_attributes({"list": [1, 2], "yes": True})
-        span.add_event("milestone", {"at": 3}, timestamp=7)
-        span.add_link(other, {"why": "related"})
+    span = tracer.start_span("work")
+    span.update_name("renamed")
+    span.set_attributes({"list": [1, 2], "yes": True})
+    span.add_event("milestone", {"at": 3}, timestamp=7)
+    span.add_link(other, {"why": "related"})
+    with pytest.raises(ValueError, match="broken"), trace.use_span(span, end_on_exit=True):
         raise ValueError("broken")
     assert not span.is_recording()
     span.set_attribute("late", 1)
@@ -125,9 +126,9 @@ def test_a_span_of_user_code_nests_under_the_run_and_leaves_through_the_same_sen
 ) -> None:
     telemetry = opened(otlp={"endpoint": receiver.endpoint, "headers": {"x-key": "secret"}})
     root = telemetry.spans.start_run(CHECK, 0)
-    with trace.use_span(root, end_on_exit=True):
-        with telemetry.tracer_provider.get_tracer("shop.code").start_as_current_span("stock") as inner:
-            inner.set_status(StatusCode.OK)
+    tracer = telemetry.tracer_provider.get_tracer("shop.code")
+    with trace.use_span(root, end_on_exit=True), tracer.start_as_current_span("stock") as inner:
+        inner.set_status(StatusCode.OK)
     assert telemetry.close()
     found = {span.name: (resource, scope, span) for resource, scope, span in receiver.scoped_spans()}
     assert found["stock"][2].parent_span_id == found["check api"][2].span_id
