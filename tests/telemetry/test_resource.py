@@ -56,12 +56,7 @@ def test_the_standard_variables_come_first() -> None:
 
 
 def test_a_pod_tells_its_name_and_namespace() -> None:
-    environ = {
-        "KUBERNETES_SERVICE_HOST": "10.0.0.1",
-        "HOSTNAME": "shop-7d9",
-        "POD_NAMESPACE": "prod",
-        "NODE_NAME": "n1",
-    }
-    found = build_resource(SHOP, environ)
+    environ = {"HOSTNAME": "shop-7d9", "POD_NAMESPACE": "prod", "NODE_NAME": "n1"}
+    found = build_resource(SHOP, environ | {"KUBERNETES_SERVICE_HOST": "10.0.0.1"})
     assert (found["k8s.pod.name"], found["k8s.namespace.name"], found["k8s.node.name"]) == ("shop-7d9", "prod", "n1")
     assert "k8s.pod.name" not in build_resource(SHOP, environ)

@@ -20,7 +20,7 @@ def merged(environ: dict[str, str], told: dict[str, Any] = FILE) -> TelemetrySet
 def test_each_signal_has_its_own_path_below_the_endpoint() -> None:
     settings = merged({})
     for signal in ("traces", "metrics", "logs"):
-        receiver = settings.receiver(signal)  # type: ignore[arg-type] # the three names
+        receiver = settings.receiver(signal)
         assert receiver is not None
         assert receiver.endpoint == f"http://file:4318/v1/{signal}"
         assert receiver.timeout == 3.0
@@ -87,7 +87,7 @@ def test_our_own_variable_stands_above_the_standard_one() -> None:
 
 def test_a_disabled_sdk_sends_nothing() -> None:
     settings = merged({"OTEL_SDK_DISABLED": "TRUE"})
-    assert [settings.receiver(signal) for signal in ("traces", "metrics", "logs")] == [None] * 3  # type: ignore[arg-type] # the three names
+    assert [settings.receiver(signal) for signal in ("traces", "metrics", "logs")] == [None] * 3
 
 
 @pytest.mark.parametrize(
