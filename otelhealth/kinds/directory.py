@@ -43,7 +43,6 @@ class DirectoryCheck(Check):
     """Lists in a thread; symbolic links are counted, not followed."""
 
     summary: ClassVar[str] = "a directory's files: number, bytes, age; its free space, mode, and that it can be written"
-    in_process: ClassVar[bool] = True
     quantities: ClassVar[tuple[Quantity, ...]] = (
         Quantity("files", "{file}", "updowncounter", "Files found, at most `max_files`.", "otelhealth.directory.files"),
         Quantity("size", "By", "updowncounter", "Bytes of the files found.", "otelhealth.directory.size"),

@@ -18,14 +18,14 @@ from otelhealth.units import LocalPath, duration_text, size_text
 
 _MODE = "cpu.mode"
 _MOMENT = 0.1  # seconds over which the first run looks at the CPU
-Identity = tuple[int, float]  # pid and time of creation: a pid alone is given away again
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One process at one moment; None where this user may not look."""
+    """One process at one moment; `fds` is None where this user may not look."""
 
-    identity: Identity
+    process: psutil.Process  # equal to another of its pid and start in ticks: a pid alone is given away again
+    created: float  # Unix seconds
     user: float
     system: float
     rss: int
@@ -38,8 +38,8 @@ class Past:
     """What a check keeps between its runs."""
 
     at: float  # monotonic seconds
-    cpu: Mapping[Identity, tuple[float, float]]
-    first: Identity
+    cpu: Mapping[psutil.Process, tuple[float, float]]
+    first: psutil.Process
     user: float = 0.0  # seconds so far, of processes that have ended too
     system: float = 0.0
     restarts: int = 0
@@ -97,13 +97,13 @@ class ProcessCheck(Check):
         seen = await self._look(ctx)
         past = ctx.memory.get("past")
         if not isinstance(past, Past):
-            past = Past(ctx.clock.monotonic(), _cpu_of(seen), _oldest(seen))
+            past = Past(ctx.clock.monotonic(), _cpu_of(seen), _oldest(seen).process)
             past.user, past.system = sum(each.user for each in seen), sum(each.system for each in seen)
             ctx.memory["past"] = past
             await asyncio.sleep(min(_MOMENT, ctx.remaining() / 2))
             seen = await self._look(ctx)
         busy = _go_on(past, seen, ctx.clock.monotonic())
-        age = max(0.0, ctx.clock.time() - past.first[1])
+        age = max(0.0, ctx.clock.time() - _oldest(seen).created)
         fds = [each.fds for each in seen if each.fds is not None]
         rss, threads = sum(each.rss for each in seen), sum(each.threads for each in seen)
         measurements = [
@@ -155,8 +155,8 @@ def _seen(pid: int) -> Seen | None:
             if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
                 return None
             times, memory, threads = process.cpu_times(), process.memory_info(), process.num_threads()
-            identity = process.pid, process.create_time()
-        return Seen(identity, times.user, times.system, memory.rss, threads, _fds(process))
+            created = process.create_time()
+        return Seen(process, created, times.user, times.system, memory.rss, threads, _fds(process))
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
 
@@ -173,24 +173,24 @@ def _named(name: str) -> list[Seen]:
     return [seen for pid in pids if (seen := _seen(pid))]
 
 
-def _cpu_of(seen: Iterable[Seen]) -> dict[Identity, tuple[float, float]]:
-    return {each.identity: (each.user, each.system) for each in seen}
+def _cpu_of(seen: Iterable[Seen]) -> dict[psutil.Process, tuple[float, float]]:
+    return {each.process: (each.user, each.system) for each in seen}
 
 
-def _oldest(seen: Iterable[Seen]) -> Identity:
-    return min((each.identity for each in seen), key=lambda identity: identity[1])
+def _oldest(seen: Iterable[Seen]) -> Seen:
+    return min(seen, key=lambda each: each.created)
 
 
 def _go_on(past: Past, seen: list[Seen], now: float) -> float:
     """Carry what is kept on to `now`; the share 0..1 of all cores used in between."""
     used = 0.0
     for each in seen:
-        user, system = past.cpu.get(each.identity, (0.0, 0.0))
+        user, system = past.cpu.get(each.process, (0.0, 0.0))
         past.user += max(0.0, each.user - user)
         past.system += max(0.0, each.system - system)
         used += max(0.0, each.user - user) + max(0.0, each.system - system)
     elapsed, past.at, past.cpu = now - past.at, now, _cpu_of(seen)
-    if (first := _oldest(seen)) != past.first:
+    if (first := _oldest(seen).process) != past.first:
         past.restarts += 1
         past.first = first
     return min(1.0, used / elapsed / (psutil.cpu_count() or 1)) if elapsed > 0 else 0.0

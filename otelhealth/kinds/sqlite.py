@@ -36,7 +36,6 @@ class SqliteCheck(Check):
     """Opens the file read-only, in a thread, and never creates it."""
 
     summary: ClassVar[str] = "a SQLite file answers a query, whose columns become measurements; size, age, integrity"
-    in_process: ClassVar[bool] = True
     open_measurements: ClassVar[bool] = True
     quantities: ClassVar[tuple[Quantity, ...]] = (
         Quantity(
