@@ -10,6 +10,7 @@ import asyncio
 import ssl
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import httptools
 
@@ -35,13 +36,21 @@ class Hop:
 class Exchange(Attempt):
     """One request with its redirects, as far as it came: also what is known when it failed or was cancelled."""
 
-    __slots__ = ("expires", "hops", "status")
+    __slots__ = ("expires", "hops", "status", "version")
 
     def __init__(self) -> None:
         super().__init__()
         self.expires: float | None = None  # Unix seconds: the first certificate that will
         self.hops: list[Hop] = []
-        self.status: int | None = None
+        self.status: int | None = None  # of the last answer
+        self.version = ""
+
+    def attributes(self) -> dict[str, Any]:
+        found = super().attributes()
+        if self.status is not None:
+            found["http.response.status_code"] = self.status
+            found["network.protocol.version"] = self.version
+        return found
 
     async def run(self, request: Request, traceparent: str | None = None) -> Response:
         """Raises ProbeError for whatever the target, or the way to it, reported."""
@@ -159,6 +168,7 @@ class _Answer(asyncio.Protocol):
             return
         self._in_head = False
         self._exchange.status = status
+        self._exchange.version = self._parser.get_http_version()
         if self._request.method == "HEAD":  # the parser cannot know that no body follows
             self._finish()
 
@@ -197,8 +207,9 @@ class _Answer(asyncio.Protocol):
         if body and coding and coding != "identity":
             body, cut = _unpacked(body, coding, limit, str(request.url))
             truncated = truncated or cut
-        version = self._parser.get_http_version()
-        return Response(exchange.status or 0, version, tuple(self._headers), body[:limit], truncated, request.url)
+        return Response(
+            exchange.status or 0, exchange.version, tuple(self._headers), body[:limit], truncated, request.url
+        )
 
 
 def _unpacked(body: bytes, coding: str, limit: int, where: str) -> tuple[bytes, bool]:

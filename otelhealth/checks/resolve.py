@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 from otelhealth.errors import ProbeError
-
-if TYPE_CHECKING:
-    from aiodns import DNSResolver
 
 Family = Literal[4, 6]
 _FAMILIES: dict[Family | None, socket.AddressFamily] = {
@@ -41,8 +39,6 @@ _WORDS = {
 }
 _TIMEOUT, _TRIES = 2.0, 3  # seconds for the first try of one server; c-ares lengthens the later ones
 
-_resolvers: WeakKeyDictionary[asyncio.AbstractEventLoop, DNSResolver] = WeakKeyDictionary()
-
 
 @lru_cache(maxsize=4096)
 def literal(host: str) -> bool:
@@ -54,6 +50,34 @@ def literal(host: str) -> bool:
     return True
 
 
+class Resolver:
+    """Looks names up on the loop that made it; `servers` (`host:port`) instead of resolv.conf's."""
+
+    def __init__(self, servers: Sequence[str] | None = None, *, timeout: float = _TIMEOUT, tries: int = _TRIES) -> None:
+        from aiodns import DNSResolver  # noqa: PLC0415 - 2 MB that hosts given by address never need
+
+        self._channel = DNSResolver(servers, asyncio.get_running_loop(), timeout=timeout, tries=tries)
+
+    async def resolve(self, host: str, family: Family | None = None) -> tuple[str, ...]:
+        """As the function of that name."""
+        from aiodns.error import DNSError  # noqa: PLC0415 - see above
+
+        try:
+            found = await self._channel.getaddrinfo(host, family=_FAMILIES[family], type=socket.SOCK_STREAM)
+        except DNSError as error:
+            raise dns_error(host, error.args[0] if error.args else 0) from error
+        addresses = tuple(dict.fromkeys(node.addr[0].decode() for node in found.nodes))
+        if not addresses:
+            raise dns_error(host, 1)
+        return addresses
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+
+_resolvers: WeakKeyDictionary[asyncio.AbstractEventLoop, Resolver] = WeakKeyDictionary()
+
+
 async def resolve(host: str, family: Family | None = None) -> tuple[str, ...]:
     """The addresses of `host` in the order to try them (RFC 6724); raises ProbeError `dns_*`.
 
@@ -62,33 +86,11 @@ async def resolve(host: str, family: Family | None = None) -> tuple[str, ...]:
     name = host.lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return _LOCAL[family]
-    from aiodns.error import DNSError  # noqa: PLC0415 - 2 MB that hosts given by address never need
-
-    try:
-        found = await _resolver().getaddrinfo(host, family=_FAMILIES[family], type=socket.SOCK_STREAM)
-    except DNSError as error:
-        raise dns_error(host, error.args[0] if error.args else 0) from error
-    addresses = tuple(dict.fromkeys(node.addr[0].decode() for node in found.nodes))
-    if not addresses:
-        raise dns_error(host, 1)
-    return addresses
-
-
-def dns_error(host: str, number: int) -> ProbeError:
-    """The class of one of c-ares' errors."""
-    error_type = _CLASSES.get(number, "dns_error")
-    said = error_type.removeprefix("dns_").upper()
-    return ProbeError(error_type, f"the name {host} {_WORDS.get(error_type, f'could not be resolved: {said}')}")
-
-
-def _resolver() -> DNSResolver:
     loop = asyncio.get_running_loop()
-    found = _resolvers.get(loop)
-    if found is None:
-        from aiodns import DNSResolver  # noqa: PLC0415 - see above
-
-        found = _resolvers[loop] = DNSResolver(loop=loop, timeout=_TIMEOUT, tries=_TRIES)
-    return found
+    resolver = _resolvers.get(loop)
+    if resolver is None:
+        resolver = _resolvers[loop] = Resolver()
+    return await resolver.resolve(host, family)
 
 
 async def close() -> None:
@@ -96,3 +98,10 @@ async def close() -> None:
     resolver = _resolvers.pop(asyncio.get_running_loop(), None)
     if resolver is not None:
         await resolver.close()
+
+
+def dns_error(host: str, number: int) -> ProbeError:
+    """The class of one of c-ares' errors."""
+    error_type = _CLASSES.get(number, "dns_error")
+    said = error_type.removeprefix("dns_").upper()
+    return ProbeError(error_type, f"the name {host} {_WORDS.get(error_type, f'could not be resolved: {said}')}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
@@ -167,3 +167,47 @@ async def _unix(
     attempt.enter("connect")
     attempt.peer = endpoint.path
     return (await loop.create_unix_connection(lambda: protocol, endpoint.path))[0]
+
+
+class Inbox(asyncio.Protocol):
+    """What a peer said, up to `limit` bytes: for dialogues."""
+
+    def __init__(self, where: str, limit: int = 64 * 1024) -> None:
+        self.data = b""
+        self._where = where
+        self._limit = limit
+        self._lost: ProbeError | BaseException | None = None
+        self._closed = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data[: self._limit - len(self.data)]
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed = True
+        if isinstance(exc, ssl.SSLError):
+            self._lost = tls_error(exc, self._where)
+        elif isinstance(exc, OSError):
+            self._lost = network_error(exc, self._where)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def until(self, enough: Callable[[bytes], int]) -> bytes:
+        """Wait until `enough` says how many bytes are the answer (0: not yet), and take these off.
+
+        Raises ProbeError where the peer ends first, or says more than the limit without it.
+        """
+        while not (length := enough(self.data)):
+            if self._lost is not None:
+                raise self._lost
+            if self._closed or len(self.data) >= self._limit:
+                why = "closed the connection" if self._closed else f"said {self._limit // 1024} KiB"
+                raise ProbeError("unexpected_answer", f"{self._where} {why} without the expected answer")
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        taken, self.data = self.data[:length], self.data[length:]
+        return taken

@@ -10,9 +10,9 @@ from pathlib import Path
 from pydantic import Field
 
 from otelhealth.checks.base import Settings
+from otelhealth.checks.certificate import peer_certificate
 from otelhealth.errors import OtelHealthError, ProbeError
 
-DAY = 86400.0
 _EXPIRED, _NOT_YET = 10, 9  # X509_V_ERR_* of OpenSSL
 _WRONG_NAME = (62, 64)
 _MOST_SEEN = 1024
@@ -40,7 +40,7 @@ class TlsOptions(Settings):
     client_certificate: Path | None = Field(None, description="PEM file of the certificate to present.")
     client_key: Path | None = Field(None, description="PEM file of its key; default: in `client_certificate`.")
 
-    def tls(self) -> Tls:
+    def secured(self) -> Tls:
         return Tls(self.verify_tls, self.ca, self.server_name, self.client_certificate, self.client_key)
 
 
@@ -85,10 +85,10 @@ def tls_error(error: ssl.SSLError, where: str) -> ProbeError:
     return ProbeError("tls_handshake", f"TLS with {where} failed: {reason}")
 
 
-_seen: dict[bytes, float | None] = {}
+_seen: dict[bytes, float] = {}
 
 
-def not_after(peer: ssl.SSLObject | ssl.SSLSocket) -> float | None:
+def not_after(peer: ssl.SSLObject) -> float | None:
     """Unix seconds at which the peer's certificate expires; None where it gave none. Read once per certificate."""
     encoded = peer.getpeercert(binary_form=True)
     if encoded is None:
@@ -98,14 +98,7 @@ def not_after(peer: ssl.SSLObject | ssl.SSLSocket) -> float | None:
             _seen.clear()
         verified = peer.getpeercert()
         # Python decodes verified certificates only; the library for the others takes 8 MB, so it waits for one.
-        _seen[encoded] = ssl.cert_time_to_seconds(str(verified["notAfter"])) if verified else _decoded(encoded)
+        _seen[encoded] = (
+            ssl.cert_time_to_seconds(str(verified["notAfter"])) if verified else peer_certificate(peer).not_after
+        )
     return _seen[encoded]
-
-
-def _decoded(encoded: bytes) -> float | None:
-    from cryptography import x509  # noqa: PLC0415 - see above
-
-    try:
-        return x509.load_der_x509_certificate(encoded).not_valid_after_utc.timestamp()
-    except ValueError:
-        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -62,6 +62,11 @@ class Url:
     @property
     def origin(self) -> tuple[str, str, int]:
         return self.scheme, self.host, self.port
+
+    def under(self, suffix: str) -> Url:
+        """`suffix` below this URL's path, with its credentials: an endpoint of the API that lives here."""
+        target = self.target.partition("?")[0].rstrip("/") + suffix
+        return replace(Url.parse(f"{self.scheme}://{self.authority}{target}"), authorization=self.authorization)
 
     def join(self, location: str) -> Url:
         """Where a `Location` of an answer from here leads; raises ValueError where that is nowhere to go."""

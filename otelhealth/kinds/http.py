@@ -5,24 +5,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
-from opentelemetry.trace import Span, StatusCode
 from pydantic import Field, SecretStr, model_validator
 
 from otelhealth.checks.answer import AnswerJudge, Expect, Path
 from otelhealth.checks.base import Check, Context, Quantity, failed, passed
+from otelhealth.checks.calls import call
 from otelhealth.checks.http import Exchange
+from otelhealth.checks.phases import days_measurement, days_quantity, phase_measurements, phase_quantities
 from otelhealth.checks.request import Request, Response, header_problem
-from otelhealth.checks.tls import DAY, TlsOptions
+from otelhealth.checks.tls import TlsOptions
 from otelhealth.checks.url import HttpUrl
 from otelhealth.errors import ProbeError
 from otelhealth.model import CheckResult, Measurement
 from otelhealth.units import Size, duration_text, size_text
-
-PHASES = ("dns", "connect", "tls", "first_byte", "transfer")
 
 
 class HttpCheck(Check, TlsOptions):
@@ -39,9 +37,9 @@ class HttpCheck(Check, TlsOptions):
             "http.client.request.duration",
             ("http.request.method", "server.address", "server.port", "http.response.status_code", "error.type"),
         ),
-        Quantity("certificate_days", "d", "gauge", "Days until the certificate expires.", "otelhealth.tls.days_left"),
+        days_quantity("certificate_days"),
         Quantity("body_size", "By", "gauge", "Bytes of the body that were read.", ""),
-        *(Quantity(name, "s", "gauge", f"Seconds of the phase {name}.", "") for name in PHASES),
+        *phase_quantities("dns", "connect", "tls", "first_byte", "transfer"),
     )
     default_levels: ClassVar[dict[str, dict[str, str]]] = {"certificate_days": {"warn": "< 14"}}
 
@@ -76,19 +74,9 @@ class HttpCheck(Check, TlsOptions):
             self.body.get_secret_value().encode() if self.body else b"",
             self.body_limit,
             self.redirects,
-            self.tls(),
+            self.secured(),
             self.ip_version,
         )
-
-    @cached_property
-    def _span_attributes(self) -> dict[str, Any]:
-        return {
-            "http.request.method": self.method,
-            "url.full": str(self.url),
-            "server.address": self.url.host,
-            "server.port": self.url.port,
-            "user_agent.synthetic.type": "test",
-        }
 
     @cached_property
     def _judge(self) -> AnswerJudge:
@@ -97,18 +85,9 @@ class HttpCheck(Check, TlsOptions):
     async def probe(self, ctx: Context) -> CheckResult:
         exchange = Exchange()
         try:
-            with ctx.client_span(self.method, self._span_attributes) as span:
-                try:
-                    response = await exchange.run(self._request, ctx.traceparent(span))
-                finally:
-                    span.set_attributes(exchange.attributes())
-                problem = self._judge.problem(response)
-                _close(span, response, problem)
+            response, problem = await call(ctx, self._request, exchange, self._judge.problem)
         except ProbeError as error:
             return failed(error.error_type, str(error), *self._measured(ctx, exchange, None, error.error_type))
-        except asyncio.CancelledError:
-            ctx.log(f"stopped {exchange}")
-            raise
         measured = self._measured(ctx, exchange, response, problem.error_type if problem else "")
         details = self._details(exchange, response)
         if problem is not None:
@@ -148,17 +127,9 @@ class HttpCheck(Check, TlsOptions):
         found = [
             Measurement("request_duration", sum(phases.values()), "s", tuple(attributes), label="request_duration")
         ]
-        found += [Measurement(name, phases[name], "s") for name in PHASES if name in phases]
+        found += phase_measurements(exchange)
         if response is not None:
             found.append(Measurement("body_size", float(len(response.body)), "By"))
         if exchange.expires is not None:
-            found.append(Measurement("certificate_days", (exchange.expires - ctx.clock.time()) / DAY, "d"))
+            found.append(days_measurement("certificate_days", exchange.expires, ctx.clock.time()))
         return tuple(found)
-
-
-def _close(span: Span, response: Response, problem: ProbeError | None) -> None:
-    span.set_attribute("http.response.status_code", response.status)
-    span.set_attribute("network.protocol.version", response.version)
-    if problem is not None:
-        span.set_attribute("error.type", problem.error_type)
-        span.set_status(StatusCode.ERROR)

@@ -1,0 +1,49 @@
+"""One HTTP request under its CLIENT span, by the HTTP conventions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from opentelemetry.trace import StatusCode
+
+from otelhealth.checks.base import Context
+from otelhealth.checks.http import Exchange
+from otelhealth.checks.request import Request, Response
+from otelhealth.errors import ProbeError
+
+Judge = Callable[[Response], ProbeError | None]
+
+
+def no_error_status(response: Response) -> ProbeError | None:
+    """Nothing but an answer of 2xx will do; a redirect is where data gets lost."""
+    if 200 <= response.status < 300:
+        return None
+    return ProbeError(str(response.status), f"{response.url} answered {response.status}")
+
+
+async def call(
+    ctx: Context, request: Request, exchange: Exchange, judge: Judge = no_error_status
+) -> tuple[Response, ProbeError | None]:
+    """The answer and what `judge` says of it, which also marks the span; raises ProbeError where there is none."""
+    url = request.url
+    attributes = {
+        "http.request.method": request.method,
+        "url.full": url.shown,
+        "server.address": url.host,
+        "server.port": url.port,
+        "user_agent.synthetic.type": "test",
+    }
+    with ctx.client_span(request.method, attributes) as span:
+        try:
+            response = await exchange.run(request, ctx.traceparent(span))
+        except asyncio.CancelledError:
+            ctx.log(f"stopped {exchange}")
+            raise
+        finally:
+            span.set_attributes(exchange.attributes())
+        problem = judge(response)
+        if problem is not None:
+            span.set_attribute("error.type", problem.error_type)
+            span.set_status(StatusCode.ERROR)
+    return response, problem

@@ -1,0 +1,37 @@
+"""The measurements that every connecting kind has: the seconds of its phases, the days of a certificate."""
+
+from __future__ import annotations
+
+from otelhealth.checks.base import Quantity
+from otelhealth.checks.stream import Attempt
+from otelhealth.model import Measurement
+
+DAY = 86400.0
+PHASES = {
+    "dns": "looking up the name",
+    "connect": "connecting",
+    "tls": "the TLS handshake",
+    "dialogue": "sending and receiving",
+    "first_byte": "waiting for the first byte",
+    "transfer": "reading the rest",
+}
+
+
+def phase_quantities(*names: str) -> tuple[Quantity, ...]:
+    """In the record and for levels only: as series they would be five more for each check, and the span has them."""
+    return tuple(Quantity(name, "s", "gauge", f"Time spent {PHASES[name]}.", "") for name in names)
+
+
+def days_quantity(name: str) -> Quantity:
+    return Quantity(name, "d", "gauge", "Days until the certificate expires.", "otelhealth.tls.days_left")
+
+
+def phase_measurements(attempt: Attempt) -> list[Measurement]:
+    """Of the phases that were reached, in order."""
+    phases = attempt.phases
+    return [Measurement(name, phases[name], "s") for name in PHASES if name in phases]
+
+
+def days_measurement(name: str, expires: float, now: float) -> Measurement:
+    """`expires` and `now` in Unix seconds."""
+    return Measurement(name, (expires - now) / DAY, "d")
