@@ -41,7 +41,7 @@ class CpuCheck(HostCheck):
             "cores",
             "{cpu}",
             "updowncounter",
-            "Logical processors; of a limited container: the cores its quota amounts to.",
+            "Logical processors; not told of a limited container, whose quota is in the sentence.",
             "system.cpu.logical.count",
             per_check=False,
         ),
@@ -82,12 +82,13 @@ class CpuCheck(HostCheck):
         measurements = [
             Measurement("utilization", share, "1"),
             *(Measurement("time", seconds, "s", (("cpu.mode", mode),)) for mode, seconds in reading.modes),
-            Measurement("cores", reading.cores, "{cpu}"),
         ]
         if pressure := host.pressure("cpu", reading.path):
             measurements.append(Measurement("pressure", pressure.some, "1"))
-        sentence = f"CPU {share:.0%} busy ({reading.cores:g} cores)"
-        if reading.scope == "container":
+        if reading.scope == "host":
+            measurements.append(Measurement("cores", reading.cores, "{cpu}"))
+            sentence = f"CPU {share:.0%} busy ({reading.cores:g} cores)"
+        else:
             held = _throttled(before, reading, measurements)
             sentence = f"CPU {share:.0%} of the container's {reading.cores:g} cores"
             sentence += f", held back by its quota in {held:.0%} of the time slices" if held else ""
