@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from otelhealth.version import __version__
 
 if TYPE_CHECKING:
+    from otelhealth.agent import Agent
     from otelhealth.kinds.python import check
 
-__all__ = ["__version__", "check"]
+__all__ = ["Agent", "__version__", "check"]
+
+_HOMES = {"Agent": "otelhealth.agent", "check": "otelhealth.kinds.python"}
 
 
 def __getattr__(name: str) -> Any:
     """Imported when asked for: `otelhealth probe` needs the standard library only."""
-    if name == "check":
-        from otelhealth.kinds.python import check  # noqa: PLC0415 - lazily, see above
-
-        return check
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'otelhealth' has no attribute {name!r}")

@@ -179,8 +179,12 @@ class Agent:
         rounds.telemetry.windows.restore(counters.get(WINDOWS) or {})
         for check in first.checks.values():
             rounds.put(check, states.get(check.name))
-        if first.server.enabled:
-            await self._server.start()
+        try:
+            if first.server.enabled:
+                await self._server.start()
+        except BaseException:
+            await rounds.close(1.0)
+            raise
         running = (rounds.scheduler.run(), rounds.tick_for_ever(), self._reload.watch())
         self._tasks = [self._loop.create_task(part) for part in running]
         rounds.telemetry.events.agent_start(f"otelhealth watches {first.service.name}")

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otelhealth import Agent, check
+from otelhealth.errors import ConfigError, OtelHealthError
+from otelhealth.model import HealthReport, ServiceStatus
+
+Reader = asyncio.StreamReader
+Writer = asyncio.StreamWriter
+
+
+def settings(folder: Path, **sections: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "service": {"name": "shop", "version": "1.4.2"},
+        "server": {"listen": "127.0.0.1:0"},
+        "store": {"path": str(folder / "store.db")},
+        "checks": {},
+    }
+    return base | sections
+
+
+async def until(holds: Callable[[], bool], within: float = 10.0) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + within
+    while not holds():
+        assert time.monotonic() < deadline, "the condition never held"
+        await asyncio.sleep(0.01)
+
+
+async def get(url: str) -> tuple[int, Any]:
+    def ask() -> tuple[int, Any]:
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
+    return await asyncio.to_thread(ask)
+
+
+@asynccontextmanager
+async def listener(port: int = 0) -> AsyncIterator[int]:
+    async def accept(_: Reader, writer: Writer) -> None:
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", port)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+def tcp(port: int, **more: Any) -> dict[str, Any]:
+    fast = {"every": "200ms", "timeout": "2s", "threshold": {"max_consecutive_failures": 2}}
+    return {"kind": "tcp", "host": "127.0.0.1", "port": port} | fast | more
+
+
+async def test_a_target_that_dies_and_comes_back_is_seen_from_outside(tmp_path: Path) -> None:
+    async with listener() as port:
+        agent = Agent(settings(tmp_path, checks={"db": tcp(port, tier=1, groups=["ready"])}))
+        await agent.__aenter__()
+        await until(lambda: agent.report()["checks"]["db"]["status"] == "pass")
+        assert (await get(f"{agent.url}/health"))[0] == 200
+        assert (await get(f"{agent.url}/health/ready"))[1]["status"] == "ready"
+    try:
+        await until(lambda: agent.evaluate() is ServiceStatus.CRITICAL)
+        code, brief = await get(f"{agent.url}/health")
+        assert (code, brief["status"], brief["service"], brief["version"]) == (503, "critical", "shop", "1.4.2")
+        code, ready = await get(f"{agent.url}/health/ready")
+        assert (code, ready["checks"]["db"]["status"]) == (503, "unready")
+        record = agent.report()["checks"]["db"]
+        assert record["error_type"] == "connection_refused"
+        assert record["failure_count"] >= 2
+        assert (await get(f"{agent.url}/health/live"))[0] == 200
+        async with listener(port):
+            await until(lambda: agent.evaluate() is ServiceStatus.HEALTHY)
+    finally:
+        await agent.__aexit__(None, None, None)
+    assert agent.url == ""
+
+
+async def test_the_report_has_the_types_that_typed_clients_decode(tmp_path: Path) -> None:
+    async with listener() as port, Agent(settings(tmp_path, checks={"db": tcp(port)})) as agent:
+        await until(lambda: agent.report()["checks"]["db"]["last_run"] is not None)
+        _, report = await get(f"{agent.url}/health/detailed")
+        record, performance = report["checks"]["db"], report["performance"]
+        integers = [report["timestamp"], report["uptime_seconds"], record["last_success"], record["duration_ms"]]
+        integers += [record["failure_count"], performance["memory_usage_mb"], performance["network_connections"]]
+        integers += [record["threshold"][name] for name in ("max_response_time_ms", "max_consecutive_failures")]
+        integers += [performance["error_rates"]["total_errors_24h"]]
+        assert {type(value) for value in integers} == {int}
+        floats = [value for name, value in performance.items() if name.endswith("_percent")]
+        floats += performance["response_times"].values()
+        floats += [performance["error_rates"][f"rate_{minutes}min"] for minutes in (1, 5, 15)]
+        floats += [record["threshold"]["max_failure_rate"]]
+        assert {type(value) for value in floats} == {float}
+        assert (report["alerts"], report["slo"], record["last_failure"]) == ([], {}, None)
+
+
+async def test_states_history_and_instance_survive_a_restart(tmp_path: Path) -> None:
+    config = settings(tmp_path, checks={"db": tcp(1, every="200ms")})
+    async with Agent(config) as agent:
+        await until(lambda: agent.report()["checks"]["db"]["status"] == "fail")
+        before, instance = agent.report()["checks"]["db"], agent.telemetry.resource["service.instance.id"]
+    config["checks"]["db"]["every"] = "1h"
+    async with Agent(config) as agent:
+        after = agent.report()["checks"]["db"]
+        assert (after["status"], after["since"]) == ("fail", before["since"])
+        assert after["failure_count"] >= before["failure_count"]
+        assert agent.telemetry.resource["service.instance.id"] == instance
+        _, history = await get(f"{agent.url}/health/checks/db/history")
+        assert history["changes"][0]["status"] == "fail"
+        assert {run["status"] for run in history["runs"]} == {"fail"}
+
+
+async def test_a_program_adds_functions_from_any_thread_and_runs_them_on_demand(tmp_path: Path) -> None:
+    @check(every="1h", tier=1)
+    def stock_is_consistent() -> str:
+        return f"counted in {threading.current_thread().name}"
+
+    async with Agent(settings(tmp_path)) as agent:
+        await asyncio.to_thread(agent.add, stock_is_consistent)
+        await until(lambda: "stock-is-consistent" in agent.report()["checks"])
+        records = await agent.run_checks("stock-is-consistent")
+        assert records["stock-is-consistent"]["message"].startswith("counted in otelhealth-check")
+        with pytest.raises(OtelHealthError, match="did you mean stock-is-consistent"):
+            await agent.run_checks("stock-is-consistant")
+
+
+async def test_another_event_loop_may_ask_for_runs(tmp_path: Path) -> None:
+    async with listener() as port, Agent(settings(tmp_path, checks={"db": tcp(port, every="1h")})) as agent:
+        records = await asyncio.to_thread(lambda: asyncio.run(_run_in_this_loop(agent)))
+        assert records["db"]["status"] == "pass"
+
+
+async def _run_in_this_loop(agent: Agent) -> Any:
+    return await agent.run_checks("db")
+
+
+async def test_a_changed_file_takes_effect_without_losing_states(tmp_path: Path) -> None:
+    async with listener() as port:
+        file = tmp_path / "otelhealth.yaml"
+        file.write_text(json.dumps(settings(tmp_path, checks={"db": tcp(port), "old": tcp(port)})))
+        async with Agent(file) as agent:
+            await until(lambda: agent.report()["checks"]["db"]["status"] == "pass")
+            since = agent.report()["checks"]["db"]["since"]
+            changed = settings(tmp_path, checks={"db": tcp(port, tier=3), "new": tcp(port)}, service={"name": "other"})
+            file.write_text(json.dumps(changed))
+            await until(lambda: set(agent.report()["checks"]) == {"db", "new"})
+            db = agent.report()["checks"]["db"]
+            assert (db["tier"], db["status"], db["since"]) == (3, "pass", since)
+            await until(lambda: agent.report()["checks"]["new"]["status"] == "pass")
+            assert agent.report()["service"] == "shop"
+            assert config_of(agent.report())["restart_needed"] == ["service"]
+
+
+async def test_a_bad_file_keeps_the_old_configuration_and_says_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "otelhealth.yaml"
+    file.write_text(json.dumps(settings(tmp_path, checks={"load": {"kind": "load"}})))
+    async with Agent(file) as agent:
+        file.write_text("checks: {load: {kind: lod}}")
+        await agent.reload()
+        assert set(agent.report()["checks"]) == {"load"}
+        assert "did you mean load?" in (config_of(agent.report())["error"] or "")
+        assert "the old one stays in force" in caplog.text
+        refused = [
+            p.value for f in agent.telemetry.families() if f.name == "otelhealth.config.reloads" for p in f.points
+        ]
+        assert sum(value for value in refused if isinstance(value, float | int)) == 1
+        file.write_text(json.dumps(settings(tmp_path, checks={"cpu": {"kind": "cpu"}})))
+        await agent.reload()
+        assert set(agent.report()["checks"]) == {"cpu"}
+        assert config_of(agent.report())["error"] is None
+
+
+def config_of(report: HealthReport) -> Any:
+    return report.get("config")
+
+
+async def test_a_collector_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    hung = asyncio.Event()
+
+    async def swallow(reader: Reader, writer: Writer) -> None:
+        await reader.read(10)
+        hung.set()
+        while await reader.read(65536):
+            pass
+        writer.close()
+        await writer.wait_closed()
+
+    collector = await asyncio.start_server(swallow, "127.0.0.1", 0)
+    port = collector.sockets[0].getsockname()[1]
+    telemetry = {"otlp": {"endpoint": f"http://127.0.0.1:{port}"}}
+    async with Agent(settings(tmp_path, checks={"load": {"kind": "load", "every": "100ms"}}, telemetry=telemetry)):
+        await asyncio.wait_for(hung.wait(), 20)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 5.5
+    collector.close()
+    await until(lambda: len(asyncio.all_tasks()) == 1)
+
+
+async def test_startup_checks_hold_the_service_back_until_they_have_passed(tmp_path: Path) -> None:
+    async with listener() as port:
+        pass
+    config = settings(tmp_path, checks={"db": tcp(port, groups=["startup"])})
+    async with Agent(config) as agent:
+        code, brief = await get(f"{agent.url}/health")
+        assert (code, brief["starting"]) == (503, True)
+        async with listener(port):
+            await until(lambda: agent.evaluate() is ServiceStatus.HEALTHY)
+            assert (await get(f"{agent.url}/health"))[0] == 200
+
+
+async def test_a_bad_mapping_names_every_problem(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Agent(settings(tmp_path, checks={"a": {"kind": "tpc"}, "b": {"kind": "tcp", "host": "x", "port": 0}}))
+    assert len(caught.value.problems) == 2
+
+
+async def test_an_address_in_use_is_said_with_its_remedy(tmp_path: Path) -> None:
+    async with listener() as port:
+        with pytest.raises(OtelHealthError, match=r"cannot listen on 127.0.0.1:\d+: address already in use"):
+            async with Agent(settings(tmp_path, server={"listen": f"127.0.0.1:{port}"})):
+                pass
