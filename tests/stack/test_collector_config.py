@@ -77,6 +77,15 @@ def test_a_log_event_is_in_the_file_with_its_name_and_trace(line: Stack) -> None
     assert record.resource == otlp.RESOURCE
 
 
+def test_log_events_are_kept_over_a_restart_of_the_collector(line: Stack) -> None:
+    wanted = {"before the stop", "after the start"}
+    otlp.send_log(line.collector.otlp_url, time.time(), "before the stop", "cd" * 16)
+    line.collector.stop()
+    line.collector.start()
+    otlp.send_log(line.collector.otlp_url, time.time(), "after the start", "cd" * 16)
+    until(lambda: wanted <= {str(record.body) for record in line.collector.logs()}, "both events in the file")
+
+
 def test_metrics_keep_their_time_and_carry_job_instance_and_the_promoted_labels(line: Stack) -> None:
     moment = time.time() - 30
     otlp.send_metrics(line.collector.otlp_url, otlp.gauge("otelhealth.service.score", "1", moment, 0.75))

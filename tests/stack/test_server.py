@@ -5,12 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.stack import loopback, otlp, server
+from tests.stack import otlp
 from tests.stack.loopback import answers, until
 from tests.stack.server import ServerError
 from tests.stack.servers import Collector, Jaeger, Prometheus, stack
@@ -54,16 +55,23 @@ def test_a_restarted_server_keeps_its_ports_and_its_data(tmp_path: Path) -> None
         assert prometheus.api.query("kept_test_ratio[5m]")
 
 
-def test_a_port_that_was_taken_meanwhile_is_exchanged_for_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        taken = dict.fromkeys(("otlp", "http", "grpc", "health"), other.getsockname()[1])
-        offers = iter([taken])
-        monkeypatch.setattr(server, "free_ports", lambda names: next(offers, None) or loopback.free_ports(names))
-        with Jaeger(tmp_path) as jaeger:
-            assert other.getsockname()[1] not in jaeger.ports.values()
-            assert jaeger.api.services() == []
+class RobbedJaeger(Jaeger):
+    """Somebody else takes one of its ports between choice and use, once."""
+
+    robber: socket.socket | None = None
+
+    def environment(self) -> Mapping[str, str]:
+        if self.robber is None:
+            self.robber = socket.create_server(("127.0.0.1", self.ports["otlp"]))
+        return super().environment()
+
+
+def test_a_port_that_was_taken_meanwhile_is_exchanged_for_another(tmp_path: Path) -> None:
+    with RobbedJaeger(tmp_path) as jaeger:
+        assert jaeger.robber
+        with jaeger.robber:
+            assert jaeger.robber.getsockname()[1] not in jaeger.ports.values()
+        assert jaeger.api.services() == []
 
 
 def test_a_server_that_cannot_start_shows_its_log_at_once(tmp_path: Path) -> None:
