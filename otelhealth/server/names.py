@@ -7,12 +7,12 @@ from functools import lru_cache
 
 _UNITS = dict(
     pair.split("=")
-    for pair in (
+    for pair in (  # noqa: SIM905 - a table reads better than a hundred quotes
         "d=days h=hours min=minutes s=seconds ms=milliseconds us=microseconds ns=nanoseconds "
         "By=bytes KiBy=kibibytes MiBy=mebibytes GiBy=gibibytes TiBy=tibibytes "
         "KBy=kilobytes MBy=megabytes GBy=gigabytes TBy=terabytes "
         "m=meters V=volts A=amperes J=joules W=watts g=grams Cel=celsius Hz=hertz 1= %=percent"
-    ).split(" ")  # noqa: SIM905 - a table reads better than a hundred quotes
+    ).split(" ")
 )
 _PER = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year"}
 _NO_NAME = re.compile(r"[^a-zA-Z0-9:]+")

@@ -85,7 +85,7 @@ class ServerSettings(Settings):
     listen: Annotated[str, AfterValidator(_listenable)] = Field(
         "127.0.0.1:8082", description="`host:port`, `[::1]:8082`; port 0 takes any free one."
     )
-    auth: AuthSettings = Field(default_factory=AuthSettings, description="Who may see the details.")
+    auth: AuthSettings = Field(default_factory=AuthSettings, description="The keys to all but the plain probes.")
     allow: tuple[IPvAnyNetwork, ...] = Field(
         (), description="Networks (CIDR) whose clients may read without a token, asked directly: not through a proxy."
     )

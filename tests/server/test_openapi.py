@@ -1,0 +1,89 @@
+"""The OpenAPI document against the routes that exist and the answers that come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from starlette.routing import Route
+
+from otelhealth.model import ServiceStatus
+from otelhealth.server.app import create_app
+from otelhealth.server.openapi import document
+from tests.server.agent import StandIn, serving, settings
+
+CLOSED = {"additionalProperties": False}
+
+
+def routes() -> set[tuple[str, str]]:
+    app = create_app(StandIn(), settings())
+    found = {(r.path, method.lower()) for r in app.routes if isinstance(r, Route) for method in r.methods or ()}
+    return {(path, method) for path, method in found if method != "head"}
+
+
+def test_every_route_is_in_the_document_and_no_other() -> None:
+    paths = document()["paths"]
+    assert {(path, method) for path, operations in paths.items() for method in operations} == routes()
+
+
+def validator(path: str, code: int, *, method: str = "get", media: str = "application/json") -> Draft202012Validator:
+    """Of one answer; with nothing allowed that the document does not name."""
+    whole = document()
+    for definition in whole["components"]["schemas"].values():
+        definition.update(CLOSED)
+    schema: dict[str, Any] = whole["paths"][path][method]["responses"][str(code)]["content"][media]["schema"]
+    return Draft202012Validator(schema | {"components": whole["components"]})
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/health", ServiceStatus.HEALTHY, 200),
+        ("/health", ServiceStatus.CRITICAL, 503),
+        ("/health/live", ServiceStatus.HEALTHY, 200),
+        ("/health/ready", ServiceStatus.HEALTHY, 200),
+        ("/health/startup", ServiceStatus.HEALTHY, 200),
+        ("/health/detailed", ServiceStatus.HEALTHY, 200),
+        ("/health/detailed", ServiceStatus.UNHEALTHY, 503),
+        ("/health/checks/{name}", ServiceStatus.HEALTHY, 200),
+        ("/health/checks/{name}/history", ServiceStatus.HEALTHY, 200),
+        ("/openapi.json", ServiceStatus.HEALTHY, 200),
+    ],
+)
+async def test_an_answer_is_what_the_document_says(path: str, status: ServiceStatus, code: int) -> None:
+    async with serving("db", "api") as client:
+        client.served.change(status=status, starting=status is ServiceStatus.CRITICAL)
+        reply = await client.ask(path.replace("{name}", "db"))
+    assert reply.status == code
+    validator(path, code).validate(reply.json)
+
+
+async def test_a_run_and_its_refusals_are_what_the_document_says() -> None:
+    path = "/health/checks/{name}/run"
+    async with serving("db", limits={"runs_per_minute": 1}) as client:
+        for name, code in (("db", 200), ("db", 429), ("nope", 404)):
+            reply = await client.ask(path.replace("{name}", name), "POST")
+            assert reply.status == code
+            validator(path, code, method="post").validate(reply.json)
+
+
+async def test_a_refused_client_reads_what_the_document_says() -> None:
+    async with serving("db") as client:
+        reply = await client.ask("/health/detailed", via="1.1 proxy")
+    validator("/health/detailed", 403).validate(reply.json)
+
+
+def test_the_document_is_closed_over_its_references_and_tells_optional_from_required() -> None:
+    whole = document()
+    schemas = whole["components"]["schemas"]
+    Draft202012Validator.check_schema(whole["components"])
+    assert set(schemas["BriefReport"]["required"]) == {"status", "timestamp", "uptime_seconds", "service", "version"}
+    assert schemas["CheckRecord"]["properties"]["last_success"] == {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+
+
+@pytest.mark.parametrize("wrong", [{"uptime_seconds": 1.5}, {"status": None}, {"unknown_field": 1}])
+async def test_the_validation_would_notice_a_wrong_type(wrong: dict[str, Any]) -> None:
+    async with serving() as client:
+        right = (await client.ask("/health")).json
+    assert list(validator("/health", 200).iter_errors(right | wrong))
