@@ -195,13 +195,12 @@ def config_of(report: HealthReport) -> Any:
 
 
 async def test_a_collector_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    hung = asyncio.Event()
+    hung, over = asyncio.Event(), asyncio.Event()
 
     async def swallow(reader: Reader, writer: Writer) -> None:
         await reader.read(10)
         hung.set()
-        while await reader.read(65536):
-            pass
+        await over.wait()
         writer.close()
         await writer.wait_closed()
 
@@ -213,6 +212,7 @@ async def test_a_collector_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -
         begun = time.monotonic()
     assert time.monotonic() - begun < 5.5
     collector.close()
+    over.set()
     await until(lambda: len(asyncio.all_tasks()) == 1)
 
 

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otelhealth.cli.main import main
+
+CONFIG = """\
+service: {{name: shop}}
+server: {{listen: "127.0.0.1:0"}}
+store: {{path: ":memory:"}}
+checks:
+  load: {{kind: load, every: 200ms}}
+  {more}
+"""
+
+
+@contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`otelhealth run` as a process of its own, and where it answers."""
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL", "HC_"))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "otelhealth", "run", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env=environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            if line.startswith("  store"):
+                break
+        match = re.search(r"answers +(http://\S+)/health,", said)
+        assert match, said + (process.stderr.read() if process.stderr and process.poll() is not None else "")
+        yield process, match[1]
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=20)
+
+
+def get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return json.loads(answer.read())
+
+
+def write(folder: Path, more: str = "") -> Path:
+    file = folder / "otelhealth.yaml"
+    file.write_text(CONFIG.format(more=more))
+    return file
+
+
+def test_run_finds_the_file_answers_and_ends_with_0_on_sigterm(tmp_path: Path) -> None:
+    write(tmp_path)
+    with running(tmp_path) as (process, url):
+        assert get(f"{url}/health")["service"] == "shop"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+
+
+def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    write(tmp_path)
+    with running(tmp_path) as (process, _):
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+        assert process.returncode == 0
+        assert "Traceback" not in said
+
+
+def test_sighup_reloads(tmp_path: Path) -> None:
+    file = write(tmp_path)
+    with running(tmp_path, "-c", str(file)) as (process, url):
+        write(tmp_path, "cpu: {kind: cpu}")
+        process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 10
+        while "cpu" not in get(f"{url}/health/detailed")["checks"]:
+            assert time.monotonic() < deadline
+        assert process.poll() is None
+
+
+def test_a_bad_configuration_ends_run_with_2_and_names_the_place(tmp_path: Path) -> None:
+    file = write(tmp_path, "api: {kind: htpp}")
+    done = subprocess.run(
+        [sys.executable, "-m", "otelhealth", "run", "-c", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert f"{file}:6:15: checks.api.kind: " in done.stderr
+    assert "did you mean http?" in done.stderr
+
+
+def test_a_missing_file_ends_run_and_validate_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = str(tmp_path / "missing.yaml")
+    assert main(["validate", missing]) == 2
+    assert main(["run", "-c", missing]) == 2
+    assert capsys.readouterr().err.count("missing.yaml") == 2
+
+
+def test_validate_says_that_a_file_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", str(write(tmp_path))]) == 0
+    assert "good, 1 check" in capsys.readouterr().out
+
+
+def test_the_schema_is_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema"]) == 0
+    assert "checks" in json.loads(capsys.readouterr().out)["properties"]
+
+
+def test_kinds_lists_all_and_tells_the_fields_and_measurements_of_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["kinds"]) == 0
+    listed = capsys.readouterr().out
+    assert re.search(r"^http  ", listed, re.MULTILINE)
+    assert main(["kinds", "disk"]) == 0
+    told = capsys.readouterr().out
+    assert "system.filesystem.utilization" in told
+    assert re.search(r"^every +such as 500ms", told, re.MULTILINE)
+    assert main(["kinds", "dsk"]) == 3
+    assert "did you mean disk?" in capsys.readouterr().err
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def test_check_ends_with_the_code_of_the_worst_and_prints_records(
+    tmp_path: Path, free_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path, f"dead: {{kind: tcp, host: 127.0.0.1, port: {free_port}}}")
+    assert main(["check", "-c", str(file), "load"]) == 0
+    assert main(["check", "-c", str(file)]) == 2
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[-2].startswith("fail    dead")
+    assert main(["check", "-c", str(file), "--format", "json", "dead"]) == 2
+    record = json.loads(capsys.readouterr().out)["dead"]
+    assert (record["status"], record["error_type"], record["failure_count"]) == ("fail", "connection_refused", 1)
+
+
+def test_check_ends_with_1_on_a_warning_and_3_on_unknown_or_bad_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path, "strict: {kind: load, levels: {load: {warn: '>= 0'}}}")
+    assert main(["check", "-c", str(file), "strict"]) == 1
+    assert main(["check", "-c", str(file), "strikt"]) == 3
+    assert "did you mean strict?" in capsys.readouterr().err
+    write(tmp_path, "lost: {kind: nothing}")
+    assert main(["check", "-c", str(file)]) == 3
+
+
+def test_check_leaves_disabled_checks_out_of_its_verdict(
+    tmp_path: Path, free_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path, f"dead: {{kind: tcp, host: 127.0.0.1, port: {free_port}, enabled: false}}")
+    assert main(["check", "-c", str(file)]) == 0
+    assert re.search(r"^off +dead", capsys.readouterr().out, re.MULTILINE)
