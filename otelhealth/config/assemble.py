@@ -14,7 +14,7 @@ from otelhealth.config.fields import keys_of
 from otelhealth.config.judge import ENVIRONMENT, place_problem, validated
 from otelhealth.config.root import Config, Defaults
 from otelhealth.config.rules import Broken, broken, near
-from otelhealth.config.sentences import Said
+from otelhealth.config.sentences import MISSING, Said
 from otelhealth.config.where import Node, Place, Way
 from otelhealth.errors import Problem
 
@@ -112,7 +112,7 @@ class Assembler:
         if not isinstance(node.value, dict):
             self.problems.append(place_problem(node, path, Said("wants a mapping with a `kind`")))
         elif kind is None:
-            said = Said("is missing", "`otelhealth kinds` lists them")
+            said = Said(MISSING, "`otelhealth kinds` lists them")
             self.problems.append(place_problem(node, (*path, "kind"), said, at_key=True))
         elif kind.origin != REFUSED:
             found = find_kind(kind.value) if isinstance(kind.value, str) else None

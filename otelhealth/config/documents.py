@@ -9,10 +9,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 import yaml
-from yaml.composer import Composer
-from yaml.parser import Parser
-from yaml.reader import Reader, ReaderError
-from yaml.scanner import Scanner
+from yaml.reader import ReaderError
 
 from otelhealth.config.where import Node, Place, dotted
 from otelhealth.errors import ConfigError, Problem
@@ -63,22 +60,15 @@ class _Bounds:
         return _PLAIN if kind is yaml.ScalarNode and implicit[0] else ""
 
 
-class _PythonComposer(Reader, Scanner, Parser, Composer, _Bounds):
-    def __init__(self, stream: str) -> None:
-        Reader.__init__(self, stream)
-        Scanner.__init__(self)
-        Parser.__init__(self)
-        Composer.__init__(self)
+class _PythonComposer(_Bounds, yaml.SafeLoader):
+    pass
 
 
-_composer: type[Any] = _PythonComposer
-if yaml.__with_libyaml__:
-    from yaml.cyaml import CParser
+class _FastComposer(_Bounds, yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]  # a base chosen by the machine
+    pass
 
-    class _FastComposer(CParser, _Bounds):
-        pass
 
-    _composer = _FastComposer
+_composer: type[yaml.SafeLoader | yaml.CSafeLoader] = _FastComposer
 
 
 def scalar(text: str) -> Any:

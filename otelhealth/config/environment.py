@@ -25,8 +25,8 @@ _PLACE = Place(ENVIRONMENT)
 def apply(root: Node, environ: Mapping[str, str], sections: Mapping[str, list[str]]) -> list[Problem]:
     """Lay the environment over `root`: `OTEL_*` first, `OTELHEALTH_*` above it. `sections` has the fields of each.
 
-    A name without `__` is no setting (Kubernetes sets OTELHEALTH_SERVICE_HOST for a service called otelhealth), but
-    one that only lacks the second `_` is refused.
+    `OTELHEALTH_CHECKS` is a whole section. Any other name without `__` is no setting: Kubernetes sets
+    OTELHEALTH_SERVICE_HOST for a service called otelhealth. One that only lacks the second `_` is refused.
     """
     _standard(root, environ)
     problems = []
@@ -34,10 +34,11 @@ def apply(root: Node, environ: Mapping[str, str], sections: Mapping[str, list[st
         upper = name.upper()
         if not upper.startswith(PREFIX):
             continue
-        if "__" in upper[len(PREFIX) :]:
+        rest = upper[len(PREFIX) :]
+        if "__" in rest or rest.lower() in sections:
             problems += _set(root, name, environ[name], sections)
         else:
-            problems += _missed(name, upper[len(PREFIX) :], sections)
+            problems += _missed(name, rest, sections)
     return problems
 
 

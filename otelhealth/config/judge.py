@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from otelhealth.config.expand import REFUSED
 from otelhealth.config.fields import field_at, known_keys
-from otelhealth.config.sentences import NEVER_ECHO, WANTS, Said, describe, say
+from otelhealth.config.sentences import MISSING, NEVER_ECHO, WANTS, Said, describe, say
 from otelhealth.config.where import Node, Place, Way, dotted
 from otelhealth.errors import Problem
 
@@ -46,7 +46,11 @@ def validated(model: type[Model], node: Node, path: Way, base: Path) -> tuple[Mo
 def place_problem(node: Node, path: Way, said: Said, *, at_key: bool = False) -> Problem:
     """A problem at a node; one that came from a variable is named by the variable."""
     place: Place = node.start if at_key else node.place
-    where = node.origin if place.file == ENVIRONMENT and node.origin else dotted(path)
+    where = dotted(path)
+    if place.file == ENVIRONMENT and node.origin:
+        return place.problem(
+            node.origin, f"{where} {said.sentence}" if said.sentence == MISSING else said.sentence, said.remedy
+        )
     return place.problem(where, said.sentence, said.remedy)
 
 

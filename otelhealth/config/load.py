@@ -59,9 +59,9 @@ def _judged(
     root: Node, environ: Mapping[str, str], file: Path | None, problems: list[Problem], order: list[str]
 ) -> Config:
     """Lay the environment over the tree, and make a Config of both."""
-    problems += environment.apply(root, environ, FIELDS)
     if "checks" not in root.value:
         root.value["checks"] = tree(HOST_CHECKS, EMBEDDED)
+    problems += environment.apply(root, environ, FIELDS)
     assembler = Assembler(root, file.parent if file is not None else Path.cwd())
     config = assembler.config(file)
     problems += assembler.problems

@@ -69,6 +69,7 @@ _EXAMPLES = {
     parse_size: "200MB or 1GiB",
     parse_share: "85% or 0.85",
 }
+MISSING = "is missing"
 NEVER_ECHO = {"missing", "extra_forbidden", *WANTS, *_BOUNDS, *_SIZES}  # sentences without a value
 
 
@@ -78,7 +79,7 @@ def say(error: ErrorDetails, field: FieldInfo | None, known: list[str], origin: 
     if kind == "extra_forbidden":
         return _unknown_key(str(error["loc"][-1]), known)
     if kind == "missing":
-        return Said("is missing", f"set it: {describe(field)}" if describe(field) else "set it")
+        return Said(MISSING, f"set it: {describe(field)}" if describe(field) else "set it")
     if kind in WANTS:
         return _wanted(kind, error["input"], origin)
     if kind in _BOUNDS or kind in _SIZES:

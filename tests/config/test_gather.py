@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from otelhealth.config import gather
+from otelhealth.config.load import load
+from otelhealth.config.sources import Sources
+from otelhealth.errors import ConfigError
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder / next(iter(files))
+
+
+def refusals(path: Path) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    return [str(problem).replace(f"{path.parent}/", "") for problem in caught.value.problems]
+
+
+def test_included_files_add_their_sections_and_checks(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        {
+            "shop.yaml": "include: [parts/*.yaml, more.toml]\nservice: {name: shop}\nchecks: {cpu: {kind: cpu}}\n",
+            "parts/b.yaml": "checks: {load: {kind: load}}\n",
+            "parts/a.yaml": "service: {version: 1.4.2}\nchecks: {disk: {kind: disk}}\n",
+            "parts/notes.txt": "not asked for",
+            "more.toml": '[checks.memory]\nkind = "memory"\nevery = "10s"\n',
+        },
+    )
+    config = load(path, {})
+    assert list(config.checks) == ["cpu", "disk", "load", "memory"]
+    assert (config.service.name, config.service.version) == ("shop", "1.4.2")
+    assert config.checks["memory"].every == 10
+
+
+def test_a_file_that_two_files_include_is_read_once(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        {
+            "shop.yaml": "include: [a.yaml, b.yaml]\n",
+            "a.yaml": "include: [common.yaml]\n",
+            "b.yaml": "include: common.yaml\n",
+            "common.yaml": "checks: {cpu: {kind: cpu}}\n",
+        },
+    )
+    assert list(load(path, {}).checks) == ["cpu"]
+
+
+def test_a_glob_neither_includes_the_file_that_says_it_nor_needs_to_find_any(tmp_path: Path) -> None:
+    path = write(tmp_path, {"shop.yaml": "include: ['*.yaml', none/*.yaml]\nchecks: {}\n"})
+    assert load(path, {}).checks == {}
+
+
+def test_an_include_may_name_a_variable_and_an_absolute_path(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, {"shop.yaml": "include: ['${env:PARTS}/*.yaml']\n", "parts/a.yaml": "checks: {cpu: {kind: cpu}}\n"}
+    )
+    assert list(load(path, {"PARTS": str(tmp_path / "parts")}).checks) == ["cpu"]
+
+
+def test_paths_and_secret_files_are_taken_from_the_file_that_names_them(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        {
+            "shop.yaml": "include: parts/a.yaml\nchecks: {own: {kind: sqlite, path: own.db}}\n",
+            "parts/a.yaml": "checks: {theirs: {kind: sqlite, path: theirs.db, tags: ['${file:tag}']}}\n",
+            "parts/tag": "blue\n",
+        },
+    )
+    checks = load(path, {}).checks
+    assert [check.model_dump()["path"] for check in checks.values()] == [
+        str(tmp_path / "own.db"),
+        str(tmp_path / "parts" / "theirs.db"),
+    ]
+    assert checks["theirs"].tags == ("blue",)
+
+
+def test_what_is_defined_twice_names_both_places(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        {
+            "shop.yaml": "include: a.yaml\nservice: {name: shop}\ndefaults:\n  tier: 1\n",
+            "a.yaml": "service: {name: store}\ndefaults: {tier: 2, every: 5s}\n",
+        },
+    )
+    assert refusals(path) == [
+        "a.yaml:1:11: service.name: defined twice, first at shop.yaml:2:11; keep one",
+        "a.yaml:2:12: defaults.tier: defined twice, first at shop.yaml:4:3; keep one",
+    ]
+
+
+def test_files_that_include_each_other_name_the_circle(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        {"a.yaml": "include: b.yaml\nchecks: {}\n", "b.yaml": "include: c.yaml\n", "c.yaml": "include: b.yaml\n"},
+    )
+    assert refusals(path) == [
+        "c.yaml:1:10: include: files that include each other: b.yaml -> c.yaml -> b.yaml; remove one of the includes"
+    ]
+
+
+def test_errors_of_all_files_come_in_the_order_of_reading(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        {
+            "shop.yaml": "include: [none.yaml, b.yaml, a.yaml]\nchecks: {cpu: {kind: cpuu}}\n",
+            "b.yaml": "checks:\n  load: {kind: load, tier: 8}\n",
+            "a.yaml": "checks: [\n",
+        },
+    )
+    assert [line.split(": ")[0] for line in refusals(path)] == [
+        "shop.yaml:1:11",
+        "shop.yaml:2:22",
+        "b.yaml:2:28",
+        "a.yaml:2:1",
+    ]
+
+
+def test_a_file_that_is_missing_large_or_no_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refusals(tmp_path / "none.yaml") == [
+        "none.yaml: cannot be read: No such file or directory; create the file, or name another"
+    ]
+    latin = tmp_path / "latin.yaml"
+    latin.write_bytes(b"service:\n  name: caf\xe9\n")
+    assert refusals(latin) == ["latin.yaml:2: not UTF-8 text; save it as UTF-8"]
+    monkeypatch.setattr(gather, "MAX_FILE", 10)
+    assert refusals(write(tmp_path, {"large.yaml": "checks: {}\n"})) == [
+        "large.yaml: larger than 16MiB; split it, or write less"
+    ]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "shop.yaml"
+    path.write_bytes(b"\xef\xbb\xbfservice: {name: shop}\n")
+    assert load(path, {}).service.name == "shop"
+
+
+def test_more_files_than_anyone_writes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "MAX_FILES", 3)
+    path = write(tmp_path, {"shop.yaml": "include: parts/*\n", **{f"parts/{n}.yaml": "" for n in range(5)}})
+    assert refusals(path) == ["shop.yaml:1:10: include: more than 3 files; include fewer"]
+
+
+def test_the_sources_are_all_files_that_were_read_or_missing(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        {
+            "shop.yaml": "include: [parts/*.yaml, none.yaml]\n",
+            "parts/a.yaml": "server: {auth: {tokens: ['${file:token}', '${file:lost}']}}\n",
+            "parts/token": "s3cret",
+        },
+    )
+    sources = Sources()
+    with pytest.raises(ConfigError):
+        load(path, {}, sources)
+    assert {str(file.relative_to(tmp_path)) for file in sources.files} == {
+        *("shop.yaml", "none.yaml", "parts/a.yaml", "parts/token", "parts/lost")
+    }
+    assert sources.globs == {(tmp_path, "parts/*.yaml"): ("parts/a.yaml",)}
