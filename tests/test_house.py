@@ -135,7 +135,7 @@ def test_a_kind_describes_itself_its_fields_and_its_measurements(kind: str, chec
     for quantity in check.quantities:
         assert quantity.description
         assert quantity_text(1.5, quantity.unit)
-        own = quantity.metric.startswith("otelhealth.")
+        own = quantity.metric == "" or quantity.metric.startswith("otelhealth.")
         assert own or quantity.metric.split(".")[0] in {"system", "process", "container", "http", "dns", "db", "tls"}
     assert set(check.default_levels) <= {quantity.name for quantity in check.quantities} | {"duration"}
 
