@@ -29,9 +29,16 @@ class Instruments(Figures):
         self.refusals: dict[str, str] = {}  # check -> why some of its series are not kept
 
     def add(self, check: Check, state: Status = Status.UNKNOWN) -> None:
-        """Bind the series of a check, or bind them anew after a reload; `state` is its debounced state so far."""
-        if check.name in self._bound:
-            self.forget(check.name)
+        """Bind the series of a check; `state` is its debounced state so far.
+
+        A check that a reload changed goes on with the series it has, unless its kind is another.
+        """
+        bound = self._bound.get(check.name)
+        if bound is not None and type(bound.check) is type(check):
+            bound.check = check
+            self._set_state(bound, state)
+            return
+        self.forget(check.name)
         self._bind(check, state)
 
     def _bind(self, check: Check, state: Status) -> Bound:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import random
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from struct import Struct
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.span import TraceState
-from opentelemetry.util._decorator import _agnosticcontextmanager
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from otelhealth.clock import Clock
@@ -179,8 +179,8 @@ class Tracer(trace.Tracer):
         flags = parent.trace_flags if self.recording else _UNSAMPLED
         return SpanContext(parent.trace_id, span_id, False, flags, parent.trace_state)
 
-    @_agnosticcontextmanager
-    def start_as_current_span(  # noqa: PLR0913, PLR0917 - the API's
+    @contextmanager
+    def start_as_current_span(  # type: ignore[override] # noqa: PLR0913, PLR0917 - the API's; its decorator is private
         self,
         name: str,
         context: Context | None = None,

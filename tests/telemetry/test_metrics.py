@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_CUMULATIVE
 
+from otelhealth.checks.base import Check
 from otelhealth.clock import ManualClock
 from otelhealth.model import CheckResult, HistogramValue, Measurement, ServiceStatus, StateChange, Status
 from otelhealth.telemetry.instruments import Instruments
@@ -15,6 +16,12 @@ from tests.telemetry.conftest import Open, Sample
 from tests.telemetry.receiver import Receiver, attributes, eventually, points
 
 CHECK = Sample(name="api")
+
+
+class Other(Check):
+    kind: Literal["other"] = "other"
+
+
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
@@ -191,18 +198,32 @@ def test_a_forgotten_check_leaves_nothing_behind_but_what_another_reads_too() ->
     assert "otelhealth.sample.open" in {family.name for family in instruments.families()}
 
 
-def test_a_changed_check_is_bound_anew() -> None:
+def test_a_check_that_a_reload_changed_goes_on_counting() -> None:
     instruments = Instruments(ManualClock())
-    instruments.add(CHECK, Status.WARN)
-    instruments.record(CHECK, result(), Status.WARN)
-    instruments.add(CHECK.model_copy(update={"tier": 1}), Status.WARN)
+    instruments.record(CHECK, result(), Status.PASS)
+    changed = CHECK.model_copy(update={"tier": 1})
+    instruments.add(changed, Status.WARN)
+    instruments.record(changed, result(), Status.WARN)
     families = {family.name: family for family in instruments.families()}
-    assert "otelhealth.check.duration" not in families
-    states = {
-        dict(point.attributes)["otelhealth.check.state"]: point.value
-        for point in families["otelhealth.check.status"].points
-    }
+    [duration] = families["otelhealth.check.duration"].points
+    assert isinstance(duration.value, HistogramValue)
+    assert duration.value.count == 2
+    now = families["otelhealth.check.status"].points
+    states = {dict(point.attributes)["otelhealth.check.state"]: point.value for point in now}
     assert states == {"pass": 0.0, "warn": 1.0, "fail": 0.0, "unknown": 0.0}
+
+
+def test_a_check_that_became_another_kind_starts_anew() -> None:
+    instruments = Instruments(ManualClock())
+    instruments.record(CHECK, result(), Status.PASS)
+    instruments.add(Other(name="api"))
+    kinds = {
+        dict(point.attributes).get("otelhealth.check.kind")
+        for family in instruments.families()
+        for point in family.points
+        if ("otelhealth.check.name", "api") in point.attributes
+    }
+    assert kinds == {"other"}
 
 
 def test_series_beyond_the_limit_are_refused_once_and_loudly(caplog: pytest.LogCaptureFixture) -> None:
