@@ -75,7 +75,8 @@ class Resolver:
         await self._channel.close()
 
 
-_resolvers: WeakKeyDictionary[asyncio.AbstractEventLoop, Resolver] = WeakKeyDictionary()
+RESOLVERS: WeakKeyDictionary[asyncio.AbstractEventLoop, Resolver] = WeakKeyDictionary()
+"""One for each loop, made at its first look-up."""
 
 
 async def resolve(host: str, family: Family | None = None) -> tuple[str, ...]:
@@ -87,15 +88,15 @@ async def resolve(host: str, family: Family | None = None) -> tuple[str, ...]:
     if name == "localhost" or name.endswith(".localhost"):
         return _LOCAL[family]
     loop = asyncio.get_running_loop()
-    resolver = _resolvers.get(loop)
+    resolver = RESOLVERS.get(loop)
     if resolver is None:
-        resolver = _resolvers[loop] = Resolver()
+        resolver = RESOLVERS[loop] = Resolver()
     return await resolver.resolve(host, family)
 
 
 async def close() -> None:
     """Give back the running loop's resolver; the next look-up makes a new one."""
-    resolver = _resolvers.pop(asyncio.get_running_loop(), None)
+    resolver = RESOLVERS.pop(asyncio.get_running_loop(), None)
     if resolver is not None:
         await resolver.close()
 

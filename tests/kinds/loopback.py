@@ -125,9 +125,9 @@ class Bench:
     last: Context | None = None
 
     def __post_init__(self) -> None:
-        self._provider = TracerProvider(shutdown_on_exit=False)
-        self._provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self._tracer = self._provider.get_tracer("tests")
+        self.provider = TracerProvider(shutdown_on_exit=False)
+        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self._tracer = self.provider.get_tracer("tests")
 
     async def probe(self, check: Check, *, timeout: float = 10.0) -> CheckResult:
         """One attempt; raises ProbeError, or TimeoutError at the deadline."""

@@ -30,7 +30,7 @@ def zone(records: dict[tuple[str, str], list[str]], **codes: dns.rcode.Rcode) ->
             reply.answer.append(dns.rrset.from_text(asked.name, 60, "IN", kind, *found))
         elif not any(known == name for known, _ in records):
             reply.set_rcode(dns.rcode.NXDOMAIN)
-        return reply.to_wire()
+        return reply.to_wire(want_shuffle=False)
 
     return answer
 

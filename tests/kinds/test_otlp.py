@@ -2,18 +2,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from otelhealth.clock import ManualClock
 from otelhealth.errors import OtelHealthError
 from otelhealth.kinds.otlp import OtlpCheck
 from otelhealth.model import ExportPath, Status
 from tests.kinds.loopback import Around, Bench, http, read_request, serving
+from tests.stack import otlp
+from tests.stack.servers import stack
 
 
 @dataclass
@@ -187,3 +193,36 @@ async def test_a_store_that_is_down_is_named_beside_what_works() -> None:
     assert result.error_type == "connection_refused"
     assert result.message == f"Collector -> Prometheus: 127.0.0.1:{dead} refused the connection"
     assert result.details == {"working": ["the Collector takes OTLP"]}
+
+
+async def test_a_real_collector_jaeger_and_prometheus_pass_on_what_was_sent(tmp_path: Path) -> None:
+    with stack(tmp_path) as line:
+        bench = Bench()
+        bench.provider.add_span_processor(
+            SimpleSpanProcessor(OTLPSpanExporter(endpoint=f"{line.collector.otlp_url}/v1/traces"))
+        )
+        where = {
+            "url": line.collector.otlp_url,
+            "health": line.collector.health_url,
+            "jaeger": line.jaeger.url,
+            "prometheus": line.prometheus.url,
+        }
+        check = OtlpCheck.model_validate({"name": "api", "within": "60s", **where})
+        first = await bench.probe(check)
+        assert first.status is Status.PASS, first.message
+        otlp.send_metrics(
+            line.collector.otlp_url, otlp.gauge("otelhealth.check.last_run.time", "s", time.time(), time.time())
+        )
+        seen: set[str] = set()
+        for _ in range(100):
+            later = await bench.probe(check)
+            assert later.status is Status.PASS, later.message
+            seen |= {one.name for one in later.measurements}
+            if seen >= {"trace_age", "metric_age"}:
+                break
+            await asyncio.sleep(0.2)
+        assert seen >= {"trace_age", "metric_age"}
+        line.collector.stop()
+        broken = await Bench().probe(check)  # whose spans nobody waits for
+    assert broken.message.startswith("agent -> Collector: ")
+    assert broken.error_type == "connection_refused"
