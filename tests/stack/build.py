@@ -27,7 +27,7 @@ from tests.stack.toolchain import Go, find_go
 
 HERE = Path(__file__).resolve().parent
 CONFIGS = HERE.parents[1] / "collector-config"
-ROOM_TO_BUILD = 9 * 2**30
+ROOM_TO_BUILD = 10 * 2**30
 
 
 @dataclass(frozen=True)

