@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 FIND_PYTHON := for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done
 
-.PHONY: run test demo bench check format stack clean help
+.PHONY: run test demo bench check docs format stack clean help
 
 run: $(VENV)/.run  ## the agent on its embedded defaults
 	@$(BIN)/otelhealth run
@@ -23,6 +23,9 @@ check: $(VENV)/.dev  ## lint, format, types, import floors
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.run  ## write docs/telemetry.md from what the kinds declare
+	$(BIN)/python -m otelhealth.telemetry.table docs/telemetry.md
 
 format: $(VENV)/.dev  ## put the code in its form
 	$(BIN)/ruff format .

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +22,7 @@ from otelhealth.engine.board import Board
 from otelhealth.engine.runner import TIMEOUT, Runner
 from otelhealth.engine.scheduler import Scheduler
 from otelhealth.engine.threads import ThreadLane
+from otelhealth.errors import ThreadsBlockedError
 from otelhealth.kinds.python import Function, as_check
 from otelhealth.model import CheckRecord, CheckResult, HealthReport, ServiceStatus, StateChange, Status
 from otelhealth.once import Around, chosen
@@ -34,6 +36,7 @@ from otelhealth.telemetry.windows import HTTP_CHECKS
 
 SECOND = 1.0
 SAMPLE_EVERY = 10  # s between readings of the host for `performance`
+SAMPLER = "the agent itself"  # no check has such a name
 CLOSING = 5.0  # s that a stop may take, whatever the collector does
 WINDOWS = "windows"  # the name under which the store keeps the counts of 24 h
 LEVELS = {Status.PASS: logging.INFO, Status.FAIL: logging.ERROR}
@@ -48,7 +51,7 @@ class Rounds:
         identity = Identity(service.name, service.version, service.environment, str(config.file or ""))
         self.clock = clock
         self.store = _store(config.store, service.name, clock)
-        self.telemetry = Telemetry.open(config.telemetry, identity, clock)
+        self.telemetry = Telemetry.prepare(config.telemetry, identity, clock)
         self.instruments = self.telemetry.instruments
         self.board = Board(config.status)
         self.threads = ThreadLane(clock, lag=self.instruments.scheduler_lag)
@@ -84,8 +87,8 @@ class Rounds:
         self.scheduler.hurry(check.name, state.undecided)
         self.scheduler.slow(check.name, result.error_type == TIMEOUT)
 
-    def tick(self, second: int) -> None:
-        """What time alone changes, once a second; and every 10 s the host's figures, and the day's counts are kept."""
+    def tick(self) -> None:
+        """What time alone changes, once a second."""
         for change in self.board.sweep(self.clock.time()):
             self.tell(change, self.board.states[change.name].check, None)
         for lane, count in (*self.scheduler.running.items(), *self.threads.running.items()):
@@ -94,9 +97,14 @@ class Rounds:
         if self._told != self.board.revision:
             self._told, view = self.board.revision, self.board.view()
             self.instruments.service(view.status, view.score)
-        if second % SAMPLE_EVERY == 0:
-            self.host = self.sampler.sample()
-            self.store.count(WINDOWS, self.telemetry.windows.snapshot())
+
+    async def sample(self) -> None:
+        """The host's figures for `performance`; a disk that hangs holds up only its own."""
+        with suppress(TimeoutError, ThreadsBlockedError):
+            async with asyncio.timeout(SAMPLE_EVERY):
+                await self.threads.run(SAMPLER, self.sampler.read_disks)
+        self.host = self.sampler.sample()
+        self.store.count(WINDOWS, self.telemetry.windows.snapshot())
 
     def tell(self, change: StateChange, check: Check, result: CheckResult | None) -> None:
         """A state moved: metric, log event with its evidence, store, and the agent's own log."""
@@ -112,7 +120,8 @@ class Rounds:
 
     def put(self, check: Check, known: Mapping[str, Any] | None = None) -> None:
         """Watch a check, or follow its new settings; `known` is its kept state."""
-        now, fresh = self.clock.time(), check.name not in self.board.states
+        now, before = self.clock.time(), self.board.states.get(check.name)
+        running = before is not None and before.check.enabled
         state = self.board.put(check, now)
         if known is not None:
             try:
@@ -121,13 +130,15 @@ class Rounds:
                 log.warning("the state of %s starts anew: %s", check.name, error)
             self.board.touch(check.name)
         self.runner.forget(check.name)
-        self.instruments.add(check, state.status)
         if not check.enabled:
             self.scheduler.remove(check.name)
-        elif fresh:
-            self.scheduler.add(check)
-        else:
+            self.instruments.forget(check.name)
+            return
+        self.instruments.add(check, state.status)
+        if running:
             self.scheduler.replace(check)
+        else:
+            self.scheduler.add(check)
 
     def drop(self, name: str) -> None:
         """Forget a check everywhere but in the store."""
@@ -137,14 +148,18 @@ class Rounds:
         self.instruments.forget(name)
 
     async def tick_for_ever(self) -> None:
-        await asyncio.to_thread(self.sampler.read_disks)
-        second = 0
         while True:
-            self.tick(second)
+            self.tick()
             due = self.clock.monotonic() + SECOND
             await asyncio.sleep(SECOND)
             self.instruments.loop_lag(max(0.0, self.clock.monotonic() - due))
-            second += 1
+
+    async def sample_for_ever(self) -> None:
+        await self.sample()
+        await asyncio.sleep(SECOND)  # the CPU's first share is that of a short moment
+        while True:
+            await self.sample()
+            await asyncio.sleep(SAMPLE_EVERY)
 
     async def close(self, within: float) -> None:
         """Keep every state, send what is left, in `within` seconds."""
@@ -185,7 +200,8 @@ class Agent:
         except BaseException:
             await rounds.close(1.0)
             raise
-        running = (rounds.scheduler.run(), rounds.tick_for_ever(), self._reload.watch())
+        rounds.telemetry.start()
+        running = (rounds.scheduler.run(), rounds.tick_for_ever(), rounds.sample_for_ever(), self._reload.watch())
         self._tasks = [self._loop.create_task(part) for part in running]
         rounds.telemetry.events.agent_start(f"otelhealth watches {first.service.name}")
         return self

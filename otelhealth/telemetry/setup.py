@@ -78,14 +78,29 @@ class Telemetry:
         clock: Clock = SYSTEM,
         environ: Mapping[str, str] = os.environ,
     ) -> Telemetry:
-        """Start what `settings` below `OTEL_*` of `environ` say; OtelHealthError where a library or file is missing."""
+        """`prepare` and `start`."""
+        telemetry = cls.prepare(settings, identity, clock, environ)
+        telemetry.start()
+        return telemetry
+
+    @classmethod
+    def prepare(
+        cls,
+        settings: TelemetrySettings,
+        identity: Identity,
+        clock: Clock = SYSTEM,
+        environ: Mapping[str, str] = os.environ,
+    ) -> Telemetry:
+        """What `settings` below `OTEL_*` of `environ` say; OtelHealthError where a library or file is missing."""
         chosen = settings.with_environment(environ)
         signals: tuple[SignalName, ...] = ("traces", "metrics", "logs")
         receivers = {signal: receiver for signal in signals if (receiver := chosen.receiver(signal))}
-        telemetry = cls(chosen, build_resource(identity, environ), receivers, clock)
-        for exporter in telemetry._exporters:
+        return cls(chosen, build_resource(identity, environ), receivers, clock)
+
+    def start(self) -> None:
+        """Start the threads that send."""
+        for exporter in self._exporters:
             exporter.start()
-        return telemetry
 
     def families(self) -> Iterator[MetricFamily]:
         """The agent's own metrics and the application's, for `/metrics`; from memory."""
