@@ -16,7 +16,7 @@ _UNITS = dict(
 )
 _PER = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year"}
 _NO_NAME = re.compile(r"[^a-zA-Z0-9:]+")
-_NO_LABEL = re.compile(r"[^a-zA-Z0-9]+")
+_NO_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 
 
 def _plain(unit: str, known: dict[str, str]) -> str:
@@ -51,9 +51,8 @@ def metric_name(name: str, unit: str, kind: str) -> str:
 
 @lru_cache(maxsize=4096)
 def label_name(key: str) -> str:
-    """`http.request.method` -> `http_request_method`; a leading digit gets `key_`."""
-    reserved = len(key) >= 4 and key.startswith("__") and key.endswith("__")
-    clean = _NO_LABEL.sub("_", key[2:-2] if reserved else key)
-    if reserved:
-        return f"__{clean}__"
-    return f"key_{clean}" if clean[:1].isdigit() else clean
+    """`http.request.method` -> `http_request_method`; as with Prometheus' own settings, underscores are kept."""
+    clean = _NO_LABEL.sub("_", key)
+    if clean[:1].isdigit():
+        return f"key_{clean}"
+    return f"key{clean}" if clean.startswith("_") and not clean.startswith("__") else clean
