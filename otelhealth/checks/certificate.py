@@ -11,6 +11,11 @@ from otelhealth.errors import ProbeError
 _MOST_NAMES = 20
 
 
+def prepare() -> None:
+    """Load what reading certificates needs: done when a check is configured, it does not hold up the loop later."""
+    from cryptography import x509  # noqa: F401, PLC0415 - 8 MB and 60 ms that only kinds which read certificates need
+
+
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """Of a server: times in Unix seconds, names as they stand in it (the first 20)."""
@@ -36,8 +41,7 @@ def peer_certificate(peer: ssl.SSLObject) -> Certificate:
 
 @lru_cache(maxsize=256)
 def _read(encoded: bytes) -> Certificate:
-    # 8 MB and 60 ms that only kinds which read certificates need.
-    from cryptography import x509  # noqa: PLC0415 - see above
+    from cryptography import x509  # noqa: PLC0415 - see `prepare`
 
     read = x509.load_der_x509_certificate(encoded)
     try:

@@ -20,6 +20,7 @@ from otelhealth.checks.tls import not_after, tls_error
 from otelhealth.checks.url import Url
 from otelhealth.errors import ProbeError
 
+ALPN = ("http/1.1",)
 _MOST_HEADERS = 64 * 1024  # bytes of an answer before its body; nginx and Node send and take less
 _REDIRECTS = {301, 302, 303, 307, 308}
 
@@ -77,20 +78,21 @@ class Exchange(Attempt):
     async def _once(self, request: Request, traceparent: str | None) -> Response:
         url = request.url
         self.status = None
-        answer = _Answer(request, self, asyncio.get_running_loop().create_future())
+        answer = _Answer(request, self)
         endpoint = Endpoint(url.host, url.port, family=request.family)
         secured = request.tls if url.scheme == "https" else None
-        transport = await dial(answer, endpoint, self, secured, ("http/1.1",) if secured else ())
+        transport = await dial(answer, endpoint, self, secured, ALPN if secured else ())
         try:
             if secured is not None:
                 self._certificate(transport)
             self.enter("first_byte")
             trace = f"traceparent: {traceparent}\r\n\r\n".encode() if traceparent else b"\r\n"
             transport.write(request.head + trace + request.body)
-            await answer.done
+            await answer.whole()
+            return answer.response()
         finally:
             transport.abort()
-        return answer.response()
+            answer.let_go()
 
     def _certificate(self, transport: asyncio.Transport) -> None:
         peer = transport.get_extra_info("ssl_object")
@@ -100,10 +102,12 @@ class Exchange(Attempt):
 
 
 class _Answer(asyncio.Protocol):
-    """Reads one answer; `done` is set when it is whole, too much, broken, or broken off."""
+    """Reads one answer; it is `done` when it is whole, too much, broken, or broken off."""
 
     __slots__ = (
         "_body",
+        "_done",
+        "_error",
         "_exchange",
         "_framed",
         "_headers",
@@ -112,11 +116,13 @@ class _Answer(asyncio.Protocol):
         "_parser",
         "_request",
         "_size",
-        "done",
+        "_waiter",
     )
 
-    def __init__(self, request: Request, exchange: Exchange, done: asyncio.Future[None]) -> None:
-        self.done = done
+    def __init__(self, request: Request, exchange: Exchange) -> None:
+        self._done = False
+        self._error: BaseException | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self._request = request
         self._exchange = exchange
         self._parser = httptools.HttpResponseParser(self)
@@ -128,7 +134,7 @@ class _Answer(asyncio.Protocol):
         self._framed = False  # the answer says where it ends
 
     def data_received(self, data: bytes) -> None:
-        if self.done.done():
+        if self._done:
             return
         if self._exchange.phase == "first_byte":
             self._exchange.enter("transfer")
@@ -143,12 +149,12 @@ class _Answer(asyncio.Protocol):
             self._fail("headers_too_large", f"sent more than {_MOST_HEADERS // 1024} KiB of headers")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.done.done():
+        if self._done:
             return
         if isinstance(exc, ssl.SSLError):  # TLS 1.3: a refused client certificate shows only now
-            self.done.set_exception(tls_error(exc, str(self._request.url)))
+            self._end(tls_error(exc, str(self._request.url)))
         elif isinstance(exc, OSError):
-            self.done.set_exception(network_error(exc, str(self._request.url)))
+            self._end(network_error(exc, str(self._request.url)))
         elif not self._in_head and not self._framed:
             self._finish()
         elif self._exchange.phase == "first_byte":
@@ -173,7 +179,7 @@ class _Answer(asyncio.Protocol):
             self._finish()
 
     def on_body(self, data: bytes) -> None:
-        if self.done.done():
+        if self._done:
             return
         self._body.append(data)
         self._size += len(data)
@@ -191,14 +197,34 @@ class _Answer(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Asked for by the parser."""
 
+    async def whole(self) -> None:
+        """Wait until it is done; raises what ended it too early."""
+        if not self._done:
+            # Made only now: an error that nobody waits for any more is nobody's.
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        if self._error is not None:
+            raise self._error
+
+    def let_go(self) -> None:
+        """End the parser's circle with this object, so that no run waits for the garbage collector."""
+        self._done = True
+        del self._parser
+
     def _finish(self) -> None:
-        if not self.done.done():
+        if not self._done:
             self._exchange.enter("")
-            self.done.set_result(None)
+            self._end(None)
 
     def _fail(self, error_type: str, words: str) -> None:
-        if not self.done.done():
-            self.done.set_exception(ProbeError(error_type, f"{self._request.url} {words}"))
+        if not self._done:
+            self._end(ProbeError(error_type, f"{self._request.url} {words}"))
+
+    def _end(self, error: BaseException | None) -> None:
+        self._done = True
+        self._error = error
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def response(self) -> Response:
         request, exchange, limit = self._request, self._exchange, self._request.body_limit

@@ -8,18 +8,18 @@ from otelhealth.model import Measurement
 
 DAY = 86400.0
 PHASES = {
-    "dns": "looking up the name",
-    "connect": "connecting",
-    "tls": "the TLS handshake",
-    "dialogue": "sending and receiving",
-    "first_byte": "waiting for the first byte",
-    "transfer": "reading the rest",
+    "dns": "Time to look the name up.",
+    "connect": "Time to connect.",
+    "tls": "Time of the TLS handshake.",
+    "dialogue": "Time to send and receive.",
+    "first_byte": "Time from the request to the first byte of the answer.",
+    "transfer": "Time to read the rest of the answer.",
 }
 
 
 def phase_quantities(*names: str) -> tuple[Quantity, ...]:
     """In the record and for levels only: as series they would be five more for each check, and the span has them."""
-    return tuple(Quantity(name, "s", "gauge", f"Time spent {PHASES[name]}.", "") for name in names)
+    return tuple(Quantity(name, "s", "gauge", PHASES[name], "") for name in names)
 
 
 def days_quantity(name: str) -> Quantity:

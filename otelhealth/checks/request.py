@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+from pydantic import Field, SecretStr
 
 from otelhealth.checks.resolve import Family
 from otelhealth.checks.tls import Tls
 from otelhealth.checks.url import Url
 from otelhealth.version import __version__
 
+HeaderValue = Annotated[SecretStr, Field(max_length=8192)]
 USER_AGENT = f"otelhealth/{__version__}"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")

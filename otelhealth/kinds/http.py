@@ -10,12 +10,13 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from otelhealth.checks import resolve, tls
 from otelhealth.checks.answer import AnswerJudge, Expect, Path
 from otelhealth.checks.base import Check, Context, Quantity, failed, passed
 from otelhealth.checks.calls import call
-from otelhealth.checks.http import Exchange
+from otelhealth.checks.http import ALPN, Exchange
 from otelhealth.checks.phases import days_measurement, days_quantity, phase_measurements, phase_quantities
-from otelhealth.checks.request import Request, Response, header_problem
+from otelhealth.checks.request import HeaderValue, Request, Response, header_problem
 from otelhealth.checks.tls import TlsOptions
 from otelhealth.checks.url import HttpUrl
 from otelhealth.errors import ProbeError
@@ -44,9 +45,9 @@ class HttpCheck(Check, TlsOptions):
     default_levels: ClassVar[dict[str, dict[str, str]]] = {"certificate_days": {"warn": "< 14"}}
 
     kind: Literal["http"] = "http"
-    url: HttpUrl = Field(description="http(s) URL; user info in it is sent as basic auth and never shown.")
+    url: HttpUrl = Field(description="http(s) URL; user info in it is sent as basic auth; proxies are not used.")
     method: str = Field("GET", pattern=r"^[A-Z]{1,20}$", description="Request method.")
-    headers: dict[str, SecretStr] = Field(
+    headers: dict[str, HeaderValue] = Field(
         default_factory=dict, max_length=50, description="Request headers; their values are never shown."
     )
     body: SecretStr | None = Field(None, max_length=1024 * 1024, description="Request body; never shown.")
@@ -63,6 +64,9 @@ class HttpCheck(Check, TlsOptions):
         for name, value in self.headers.items():
             if problem := header_problem(name, value.get_secret_value()):
                 raise ValueError(f"headers: {problem}")
+        resolve.prepare(self.url.host)
+        if self.url.scheme == "https":
+            tls.prepare(self.secured(), ALPN)
         return self
 
     @cached_property
@@ -87,7 +91,9 @@ class HttpCheck(Check, TlsOptions):
         try:
             response, problem = await call(ctx, self._request, exchange, self._judge.problem)
         except ProbeError as error:
-            return failed(error.error_type, str(error), *self._measured(ctx, exchange, None, error.error_type))
+            measured = self._measured(ctx, exchange, None, error.error_type)
+            details = {"peer": exchange.peer} if exchange.peer else {}
+            return failed(error.error_type, str(error), *measured, details=details)
         measured = self._measured(ctx, exchange, response, problem.error_type if problem else "")
         details = self._details(exchange, response)
         if problem is not None:

@@ -16,12 +16,12 @@ from typing import Any, ClassVar, Literal, Self
 from urllib.parse import quote
 
 from opentelemetry.trace import format_trace_id
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
 from otelhealth.checks.base import Check, Context, Quantity, failed, passed
 from otelhealth.checks.calls import call, no_error_status
 from otelhealth.checks.http import Exchange
-from otelhealth.checks.request import Request, Response, header_problem
+from otelhealth.checks.request import HeaderValue, Request, Response, header_problem
 from otelhealth.checks.stream import Attempt, Endpoint, dial
 from otelhealth.checks.tls import Tls, TlsOptions
 from otelhealth.checks.url import HttpUrl, Url
@@ -52,7 +52,7 @@ class OtlpCheck(Check, TlsOptions):
 
     kind: Literal["otlp"] = "otlp"
     url: HttpUrl | None = Field(None, description="OTLP/HTTP base URL; default: where the agent itself exports to.")
-    headers: dict[str, SecretStr] = Field(
+    headers: dict[str, HeaderValue] = Field(
         default_factory=dict, max_length=50, description="Headers for `url`; their values are never shown."
     )
     health: HttpUrl | None = Field(None, description="The Collector's own health endpoint, such as http://c:13133/.")
@@ -134,7 +134,7 @@ class OtlpCheck(Check, TlsOptions):
         return "it is healthy"
 
     async def _trace(self, ctx: Context, base: Url, now: float, measured: list[Measurement]) -> str:
-        pending = self._pending(ctx, "jaeger")
+        pending = _pending(ctx, "jaeger")
         if not pending:
             return "first canary sent to Jaeger"
         canary = pending[0]
@@ -144,10 +144,10 @@ class OtlpCheck(Check, TlsOptions):
             pending.popleft()
             measured.append(Measurement("trace_age", now - canary.sent, "s"))
             return f"the trace of {duration_text(now - canary.sent)} ago is in Jaeger"
-        return self._late(pending, now, "trace_missing", "trace", "Jaeger")
+        return _late(pending, now, self.within, "trace", "Jaeger")
 
     async def _metric(self, ctx: Context, base: Url, now: float, measured: list[Measurement]) -> str:
-        pending = self._pending(ctx, "prometheus")
+        pending = _pending(ctx, "prometheus")
         query = f'max(otelhealth_check_last_run_time_seconds{{otelhealth_check_name="{self.name}"}})'
         url = base.under(f"/api/v1/query?query={quote(query, safe='')}")
         answer = await self._ask(ctx, Exchange(), url)
@@ -156,31 +156,18 @@ class OtlpCheck(Check, TlsOptions):
         last = _scalar(answer)
         # The time of a run is taken a moment after its probe began, and floats lose digits on their way.
         if last is None or last < pending[0].sent - 1:
-            return self._late(pending, now, "metric_missing", "last run", "Prometheus")
+            return _late(pending, now, self.within, "metric", "Prometheus")
         while pending and pending[0].sent - 1 <= last:
             pending.popleft()
         measured.append(Measurement("metric_age", now - last, "s"))
         return f"the run of {duration_text(max(0.0, now - last))} ago is in Prometheus"
 
-    def _late(self, pending: deque[Canary], now: float, error_type: str, what: str, where: str) -> str:
-        age = now - pending[0].sent
-        if age <= self.within:
-            return f"the {what} of {duration_text(age)} ago is not in {where} yet"
-        while pending and now - pending[0].sent > self.within:
-            pending.popleft()
-        raise ProbeError(error_type, f"the {what} of {duration_text(age)} ago is not in {where}")
-
     def _send_canary(self, ctx: Context, now: float) -> None:
         context = ctx.span.get_span_context()
         if self.jaeger is not None and context.is_valid and context.trace_flags.sampled:
-            self._pending(ctx, "jaeger").append(Canary(format_trace_id(context.trace_id), now))
+            _pending(ctx, "jaeger").append(Canary(format_trace_id(context.trace_id), now))
         if self.prometheus is not None:
-            self._pending(ctx, "prometheus").append(Canary("", now))
-
-    @staticmethod
-    def _pending(ctx: Context, where: str) -> deque[Canary]:
-        found: deque[Canary] = ctx.memory.setdefault(where, deque(maxlen=_MOST_PENDING))
-        return found
+            _pending(ctx, "prometheus").append(Canary("", now))
 
     @cached_property
     def _tls(self) -> Tls:
@@ -203,6 +190,20 @@ class OtlpCheck(Check, TlsOptions):
         if problem is not None:
             raise problem
         return response
+
+
+def _pending(ctx: Context, where: str) -> deque[Canary]:
+    found: deque[Canary] = ctx.memory.setdefault(where, deque(maxlen=_MOST_PENDING))
+    return found
+
+
+def _late(pending: deque[Canary], now: float, within: float, what: str, where: str) -> str:
+    age = now - pending[0].sent
+    if age <= within:
+        return f"the {what} of {duration_text(age)} ago is not in {where} yet"
+    while pending and now - pending[0].sent > within:
+        pending.popleft()
+    raise ProbeError(f"{what.split()[0]}_missing", f"the {what} of {duration_text(age)} ago is not in {where}")
 
 
 def _found_or_not(response: Response) -> ProbeError | None:

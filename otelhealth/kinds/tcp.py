@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from otelhealth.checks import resolve, tls
 from otelhealth.checks.answer import Pattern
 from otelhealth.checks.base import Check, Context, Quantity, Settings, failed, passed
 from otelhealth.checks.phases import days_measurement, days_quantity, phase_measurements, phase_quantities
@@ -76,6 +77,9 @@ class TcpCheck(Check, TlsOptions):
             raise ValueError("give `expect` or `regex`, not both")
         if self.dialogue and (self.send, self.expect, self.regex) != (None, None, None):
             raise ValueError("give a `dialogue`, or `send`, `expect` and `regex` for a single turn, not both")
+        resolve.prepare(self.host or "localhost")
+        if self.tls:
+            tls.prepare(self.secured())
         return self
 
     @property
@@ -94,7 +98,8 @@ class TcpCheck(Check, TlsOptions):
         try:
             answer = await self._speak(ctx, attempt, measured)
         except ProbeError as error:
-            return failed(error.error_type, str(error), *measured, *phase_measurements(attempt))
+            details = {"peer": attempt.peer} if attempt.peer else {}
+            return failed(error.error_type, str(error), *measured, *phase_measurements(attempt), details=details)
         took = duration_text(sum(attempt.phases.values()))
         message = f"{'answered as expected' if self.steps else 'connected'} in {took}"
         details = {"peer": attempt.peer} | ({"answer": answer} if answer else {})

@@ -10,10 +10,11 @@ import asyncio
 import ssl
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from otelhealth.checks import certificate, resolve, tls
 from otelhealth.checks.base import Check, Context, Quantity, failed, passed
 from otelhealth.checks.certificate import Certificate, peer_certificate
 from otelhealth.checks.phases import days_measurement, days_quantity, phase_measurements, phase_quantities
@@ -39,6 +40,13 @@ class TlsCheck(Check, TlsOptions):
     host: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$", description="Name or address.")
     port: int = Field(443, ge=1, le=65535, description="Port.")
     ip_version: Literal[4, 6] | None = Field(None, description="Use only addresses of this kind.")
+
+    @model_validator(mode="after")
+    def _load(self) -> Self:
+        resolve.prepare(self.host)
+        certificate.prepare()
+        tls.prepare(self.secured())
+        return self
 
     async def probe(self, ctx: Context) -> CheckResult:
         attempt = Attempt()

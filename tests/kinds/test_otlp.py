@@ -181,7 +181,7 @@ async def test_a_metric_that_stands_still_is_a_broken_link() -> None:
         clock.advance(40)
         result = await bench.probe(check)
     assert (result.status, result.error_type) == (Status.FAIL, "metric_missing")
-    assert result.message == "Collector -> Prometheus: the last run of 40s ago is not in Prometheus"
+    assert result.message == "Collector -> Prometheus: the metric of 40s ago is not in Prometheus"
 
 
 async def test_a_store_that_is_down_is_named_beside_what_works() -> None:
