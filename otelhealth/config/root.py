@@ -13,6 +13,7 @@ from otelhealth.checks.base import Check, Settings, Threshold
 from otelhealth.checks.registry import find_kind
 from otelhealth.config.rules import broken
 from otelhealth.config.where import dotted
+from otelhealth.cron import Cron
 from otelhealth.engine.aggregate import StatusSettings
 from otelhealth.server.settings import ServerSettings
 from otelhealth.store import StoreSettings
@@ -48,6 +49,12 @@ class Defaults(Settings):
     tags: tuple[str, ...] | None = Field(None, description="Free labels, shown and matched.")
     threshold: Threshold | None = Field(None, description="When runs make a state.")
     propagate: bool | None = Field(None, description="Send `traceparent` to the target.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, value: str | None) -> str | None:
+        Cron("* * * * *", value or "UTC")
+        return value
 
 
 def with_defaults(check: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
