@@ -116,7 +116,7 @@ class DnsCheck(Check):
                 span.set_attributes(attempt.attributes())
             records = _records(answer, self.type)
             span.set_attribute("dns.answers", records[:20])
-            problem = self._problem(_code(answer), records)
+            problem = _problem(f"{self.query} {self.type}", self.expect, _code(answer), records)
             _mark(span, problem)
         return answer, records, problem
 
@@ -175,23 +175,6 @@ class DnsCheck(Check):
             host = (await resolve(host))[0]
         return [(host, port)]
 
-    def _problem(self, code: str, records: list[str]) -> ProbeError | None:
-        wanted = self.expect
-        if code != wanted.rcode:
-            error_type = "unexpected_answer" if code == "NOERROR" else f"dns_{code.lower()}"
-            return ProbeError(error_type, f"{self.query} {self.type} answered {code}, expected {wanted.rcode}")
-        if code == "NOERROR" and len(records) < wanted.count:
-            error_type = "unexpected_answer" if records else "dns_no_answer"
-            return ProbeError(
-                error_type, f"{self.query} has {len(records)} {self.type} records, expected {wanted.count} at least"
-            )
-        seen = {_plain(record) for record in records}
-        missing = [record for record in wanted.answers if _plain(record) not in seen]
-        if missing:
-            found = ", ".join(records[:5]) or "none"
-            return ProbeError("unexpected_answer", f"{self.query} {self.type} lacks {missing[0]}, it is {found[:200]}")
-        return None
-
 
 def host_and_port(text: str) -> tuple[str, int]:
     """From `host`, `host:port`, `::1` or `[::1]:port`; port 53 where none stands. Raises ValueError."""
@@ -201,6 +184,21 @@ def host_and_port(text: str) -> tuple[str, int]:
     if not host or not port.isdigit() or not 0 < int(port) < 65536 or (":" in host and not literal(host)):
         raise ValueError(f"{text!r} is not a server; write host, host:port or [::1]:port")
     return host, int(port)
+
+
+def _problem(asked: str, wanted: Expect, code: str, records: list[str]) -> ProbeError | None:
+    if code != wanted.rcode:
+        error_type = "unexpected_answer" if code == "NOERROR" else f"dns_{code.lower()}"
+        return ProbeError(error_type, f"{asked} answered {code}, expected {wanted.rcode}")
+    if code == "NOERROR" and len(records) < wanted.count:
+        error_type = "unexpected_answer" if records else "dns_no_answer"
+        return ProbeError(error_type, f"{asked} has {len(records)} records, expected {wanted.count} at least")
+    seen = {_plain(record) for record in records}
+    missing = [record for record in wanted.answers if _plain(record) not in seen]
+    if missing:
+        found = ", ".join(records[:5]) or "none"
+        return ProbeError("unexpected_answer", f"{asked} lacks {missing[0]}, it is {found[:200]}")
+    return None
 
 
 def _mark(span: Span, problem: ProbeError | None) -> None:

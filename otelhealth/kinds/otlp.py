@@ -203,7 +203,7 @@ def _late(pending: deque[Canary], now: float, within: float, what: str, where: s
         return f"the {what} of {duration_text(age)} ago is not in {where} yet"
     while pending and now - pending[0].sent > within:
         pending.popleft()
-    raise ProbeError(f"{what.split()[0]}_missing", f"the {what} of {duration_text(age)} ago is not in {where}")
+    raise ProbeError(f"{what}_missing", f"the {what} of {duration_text(age)} ago is not in {where}")
 
 
 def _found_or_not(response: Response) -> ProbeError | None:
