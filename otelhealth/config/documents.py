@@ -192,6 +192,7 @@ def _yaml_problem(error: Exception, text: str, file: str) -> Problem:
     return place.problem("", f"not YAML: {said}")
 
 
+_TOML_KEYS = re.compile(r"\('([^()]*)',?\)")  # tomllib names a table as Python's tuple
 _TOML_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -202,7 +203,8 @@ def read_toml(text: str, file: str) -> Node:
     except tomllib.TOMLDecodeError as error:
         match = _TOML_PLACE.search(str(error))
         line, column = (int(match[1]), int(match[2])) if match and match[1] else (None, None)
-        sentence = f"not TOML: {_TOML_PLACE.sub('', str(error))}"
+        said = _TOML_KEYS.sub(lambda keys: keys[1].replace("', '", "."), _TOML_PLACE.sub("", str(error)))
+        sentence = f"not TOML: {said[:1].lower()}{said[1:]}"
         raise ConfigError([Place(file, line, column).problem("", sentence)]) from error
     except RecursionError as error:
         raise ConfigError([Place(file).problem("", "nested too deeply", "flatten it")]) from error

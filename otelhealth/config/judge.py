@@ -20,6 +20,7 @@ from otelhealth.errors import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
 ENVIRONMENT = "environment"
+_USER_INFO = re.compile(r"(://)[^/@\s]+@")
 
 
 def validated(model: type[Model], node: Node, path: Way, base: Path) -> tuple[Model | None, list[Problem]]:
@@ -46,12 +47,10 @@ def validated(model: type[Model], node: Node, path: Way, base: Path) -> tuple[Mo
 def place_problem(node: Node, path: Way, said: Said, *, at_key: bool = False) -> Problem:
     """A problem at a node; one that came from a variable is named by the variable."""
     place: Place = node.start if at_key else node.place
-    where = dotted(path)
+    where, sentence = dotted(path), _USER_INFO.sub(r"\1***@", said.sentence)
     if place.file == ENVIRONMENT and node.origin:
-        return place.problem(
-            node.origin, f"{where} {said.sentence}" if said.sentence == MISSING else said.sentence, said.remedy
-        )
-    return place.problem(where, said.sentence, said.remedy)
+        where, sentence = node.origin, f"{where} {sentence}" if sentence == MISSING else sentence
+    return place.problem(where, sentence, said.remedy)
 
 
 def _locate(node: Node, location: tuple[str | int, ...]) -> tuple[Way, Node, str | int | None]:

@@ -81,7 +81,7 @@ def say(error: ErrorDetails, field: FieldInfo | None, known: list[str], origin: 
     if kind == "missing":
         return Said(MISSING, f"set it: {describe(field)}" if describe(field) else "set it")
     if kind in WANTS:
-        return _wanted(kind, error["input"], origin)
+        return Said(f"wants {WANTS[kind].sentence}", WANTS[kind].remedy)
     if kind in _BOUNDS or kind in _SIZES:
         return Said(_bound(kind, context, field)) if kind in _BOUNDS else _size(kind, context)
     if kind in ("literal_error", "enum"):
@@ -98,13 +98,6 @@ def _size(kind: str, context: Mapping[str, Any]) -> Said:
 def _unknown_key(key: str, known: list[str]) -> Said:
     listed = f"known keys: {', '.join(known)}" if 0 < len(known) <= 12 else "`otelhealth schema` lists the known keys"
     return Said(f"unknown key {key!r}", near(key, known, listed))
-
-
-def _wanted(kind: str, value: Any, origin: str) -> Said:
-    wanted, remedy = WANTS[kind]
-    if wanted == _LIST.sentence and isinstance(value, str) and not origin:
-        remedy = f"write [{value}]"
-    return Said(f"wants {wanted}", remedy)
 
 
 def _bound(kind: str, context: Mapping[str, Any], field: FieldInfo | None) -> str:
