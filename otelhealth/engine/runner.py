@@ -93,6 +93,11 @@ class Runner:
         self._judges: dict[str, tuple[Check, LevelJudge]] = {}
         self._stuck: dict[str, asyncio.Task[CheckResult]] = {}
 
+    @property
+    def stuck(self) -> tuple[str, ...]:
+        """The checks whose probe runs on in spite of its cancellation."""
+        return tuple(self._stuck)
+
     def forget(self, name: str) -> None:
         """Drop what was kept of a check that is gone or is to start afresh."""
         self._memory.pop(name, None)

@@ -156,7 +156,7 @@ class Timetable:
         self._offset = wall - monotonic
         for entry in self.entries.values():
             if entry.cron:
-                self._after_jump(entry, monotonic, wall)
+                self._after_jump(entry, monotonic, wall, jumped)
         return jumped
 
     def _first(self, entry: Entry, monotonic: float, wall: float) -> None:
@@ -177,16 +177,16 @@ class Timetable:
         entry.slot = entry.cron.after(after)
         self._plan(entry, monotonic + entry.slot - wall)
 
-    def _after_jump(self, entry: Entry, monotonic: float, wall: float) -> None:
+    def _after_jump(self, entry: Entry, monotonic: float, wall: float, jumped: float) -> None:
         """A slot that was passed over is made up for once, soon; one that comes again is not run twice."""
         late = wall - entry.slot
         if 0 < late <= LATE_CRON:
             self._plan(entry, monotonic + entry.share * FIRST_WITHIN)
-            return
-        if late > 0:
-            self.missed += 1
-        before = entry.slot - 1 if -LATE_CRON < late <= 0 else wall
-        self._plan_cron(entry, monotonic, wall, max(wall, before))
+        elif late > 0 or jumped < -LATE_CRON:
+            self.missed += late > 0
+            self._plan_cron(entry, monotonic, wall, wall)
+        else:
+            self._plan(entry, monotonic - late)
 
     def _advance(self, entry: Entry, due: float, monotonic: float, wall: float) -> bool:
         """Plan the next start; whether this one still counts."""
