@@ -114,7 +114,8 @@ def _of_a_field(error: ErrorDetails, found: Node) -> tuple[ErrorDetails, str | N
 
 def _misspelt(key: str, found: Node, known: list[str]) -> bool:
     """Whether the missing `key` stands there under a wrong name, which is said already."""
-    return any(get_close_matches(other, known, 1) == [key] for other in found.value if other not in known)
+    written = found.value if isinstance(found.value, dict) else ()
+    return any(get_close_matches(other, known, 1) == [key] for other in written if other not in known)
 
 
 def _said(group: Group, field: FieldInfo | None, known: list[str]) -> Said:
