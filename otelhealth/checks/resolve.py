@@ -1,4 +1,7 @@
-"""Name resolution that never holds a thread of the pool: c-ares, which honours /etc/hosts and resolv.conf."""
+"""Name resolution that never holds a thread of the pool: c-ares, which honours /etc/hosts and resolv.conf.
+
+It keeps answers for their time to live, as applications do; the dns kind asks each time.
+"""
 
 from __future__ import annotations
 
