@@ -157,7 +157,7 @@ class _Answer(asyncio.Protocol):
             self._end(network_error(exc, str(self._request.url)))
         elif not self._in_head and not self._framed:
             self._finish()
-        elif self._exchange.phase == "first_byte":
+        elif self._in_head and self._idle == 0:
             self._fail("connection_closed", "closed the connection without an answer")
         else:
             self._fail("incomplete_response", "closed the connection in the middle of its answer")

@@ -97,6 +97,15 @@ async def test_each_way_to_answer_has_its_class(answer: bytes, error_type: str |
     assert result.error_type == error_type
 
 
+async def test_a_server_that_hangs_up_at_once_gave_no_answer() -> None:
+    async def gone(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    async with serving(gone) as port:
+        result = await Bench().probe(check(port))
+    assert result.error_type in ("connection_closed", "connection_reset")
+
+
 async def test_204_and_head_have_no_body_to_wait_for() -> None:
     assert (await seen(b"HTTP/1.1 204 No Content\r\n\r\n")).message.startswith("204 in")
     assert (await seen(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n", method="HEAD")).status is Status.PASS
