@@ -1,173 +1,31 @@
-"""The agent: what is due is run, judged, recorded, kept and told. `beat` and `tick` are the two ways of the data."""
+"""The agent, as a program holds it: its life from entering to leaving, and what may be asked of it."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from otelhealth.answers import Answers
 from otelhealth.checks.base import Check
-from otelhealth.checks.host import HostSample, HostSampler
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.config.load import find, from_mapping, load
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
-from otelhealth.engine.board import Board
-from otelhealth.engine.runner import TIMEOUT, Runner
-from otelhealth.engine.scheduler import Scheduler
-from otelhealth.engine.threads import ThreadLane
-from otelhealth.errors import ThreadsBlockedError
 from otelhealth.kinds.python import Function, as_check
-from otelhealth.model import CheckRecord, CheckResult, HealthReport, ServiceStatus, StateChange, Status
-from otelhealth.once import Around, chosen
+from otelhealth.model import CheckRecord, HealthReport, ServiceStatus
+from otelhealth.once import chosen
 from otelhealth.reload import Reload, differing
+from otelhealth.rounds import WINDOWS, Rounds
 from otelhealth.server.app import create_app
 from otelhealth.server.serve import Server
-from otelhealth.store import Store, StoreSettings, default_path
-from otelhealth.telemetry.resource import Identity
+from otelhealth.store import Store
 from otelhealth.telemetry.setup import Telemetry
-from otelhealth.telemetry.windows import HTTP_CHECKS
 
-SECOND = 1.0
-SAMPLE_EVERY = 10  # s between readings of the host for `performance`
-SAMPLER = "the agent itself"  # no check has such a name
 CLOSING = 5.0  # s that a stop may take, whatever the collector does
-WINDOWS = "windows"  # the name under which the store keeps the counts of 24 h
-LEVELS = {Status.PASS: logging.INFO, Status.FAIL: logging.ERROR}
-log = logging.getLogger("otelhealth")
-
-
-class Rounds:
-    """The rooms at work: each check's beat, and the tick of time."""
-
-    def __init__(self, config: Config, clock: Clock) -> None:
-        service = config.service
-        identity = Identity(service.name, service.version, service.environment, str(config.file or ""))
-        self.clock = clock
-        self.store = _store(config.store, service.name, clock)
-        self.telemetry = Telemetry.prepare(config.telemetry, identity, clock)
-        self.instruments = self.telemetry.instruments
-        self.board = Board(config.status)
-        self.threads = ThreadLane(clock, lag=self.instruments.scheduler_lag)
-        self.runner = Runner(clock, self.threads, Around(self.telemetry.export_path), self.telemetry.tracer)
-        self.scheduler = Scheduler(
-            self.beat,
-            clock,
-            lag=self.instruments.scheduler_lag,
-            skipped=self.instruments.skipped,
-            jumped=self.board.shift,
-        )
-        self.sampler = HostSampler(clock=clock)
-        self.host = HostSample()
-        self._told = -1  # the board's revision that the service's metrics show
-
-    async def beat(self, check: Check, due: float, _lane: str) -> None:
-        """One run, from due (monotonic seconds) to told."""
-        root = self.telemetry.spans.start_run(check, self.clock.monotonic() - due)
-        result = await self.runner.run(check, root)
-        state = self.board.states.get(check.name)
-        if state is None:  # removed while it ran
-            return
-        now = self.clock.time()
-        change = state.apply(result, now)
-        self.board.touch(check.name)
-        self.telemetry.spans.finish_run(root, check, result, state.status)
-        self.instruments.record(check, result, state.status)
-        if check.requests:
-            self.telemetry.windows.add(HTTP_CHECKS, result.duration, result.status is Status.FAIL)
-        if change:
-            self.tell(change, check, result)
-        self.store.run(result, state.snapshot(now) if state.snapshot_due(now) else None)
-        self.scheduler.hurry(check.name, state.undecided)
-        self.scheduler.slow(check.name, result.error_type == TIMEOUT)
-
-    def tick(self) -> None:
-        """What time alone changes, once a second."""
-        for change in self.board.sweep(self.clock.time()):
-            self.tell(change, self.board.states[change.name].check, None)
-        for lane, count in (*self.scheduler.running.items(), *self.threads.running.items()):
-            self.instruments.running(lane, count)
-        self.instruments.threads_blocked(self.threads.blocked)
-        if self._told != self.board.revision:
-            self._told, view = self.board.revision, self.board.view()
-            self.instruments.service(view.status, view.score)
-
-    async def sample(self) -> None:
-        """The host's figures for `performance`; a disk that hangs holds up only its own."""
-        with suppress(TimeoutError, ThreadsBlockedError):
-            async with asyncio.timeout(SAMPLE_EVERY):
-                await self.threads.run(SAMPLER, self.sampler.read_disks)
-        self.host = self.sampler.sample()
-        self.store.count(WINDOWS, self.telemetry.windows.snapshot())
-
-    def tell(self, change: StateChange, check: Check, result: CheckResult | None) -> None:
-        """A state moved: metric, log event with its evidence, store, and the agent's own log."""
-        use = {
-            "system.cpu.utilization": self.host.cpu_usage_percent / 100,
-            "system.memory.utilization": self.host.memory_usage_percent / 100,
-        }
-        self.instruments.transition(change)
-        self.telemetry.events.state_change(change, check, result, use)
-        self.store.change(change)
-        words = (change.name, change.previous.value, change.status.value, change.message)
-        log.log(LEVELS.get(change.status, logging.WARNING), "%s: %s -> %s: %s", *words)
-
-    def put(self, check: Check, known: Mapping[str, Any] | None = None) -> None:
-        """Watch a check, or follow its new settings; `known` is its kept state."""
-        now, before = self.clock.time(), self.board.states.get(check.name)
-        running = before is not None and before.check.enabled
-        state = self.board.put(check, now)
-        if known is not None:
-            try:
-                state.restore(known, now)
-            except ValueError as error:
-                log.warning("the state of %s starts anew: %s", check.name, error)
-            self.board.touch(check.name)
-        self.runner.forget(check.name)
-        if not check.enabled:
-            self.scheduler.remove(check.name)
-            self.instruments.forget(check.name)
-            return
-        self.instruments.add(check, state.status)
-        if running:
-            self.scheduler.replace(check)
-        else:
-            self.scheduler.add(check)
-
-    def drop(self, name: str) -> None:
-        """Forget a check everywhere but in the store."""
-        self.scheduler.remove(name)
-        self.board.drop(name)
-        self.runner.forget(name)
-        self.instruments.forget(name)
-
-    async def tick_for_ever(self) -> None:
-        while True:
-            self.tick()
-            due = self.clock.monotonic() + SECOND
-            await asyncio.sleep(SECOND)
-            self.instruments.loop_lag(max(0.0, self.clock.monotonic() - due))
-
-    async def sample_for_ever(self) -> None:
-        await self.sample()
-        await asyncio.sleep(SECOND)  # the CPU's first share is that of a short moment
-        while True:
-            await self.sample()
-            await asyncio.sleep(SAMPLE_EVERY)
-
-    async def close(self, within: float) -> None:
-        """Keep every state, send what is left, in `within` seconds."""
-        self.store.count(WINDOWS, self.telemetry.windows.snapshot())
-        now = self.clock.time()
-        for state in self.board:
-            self.store.state(state.name, state.snapshot(now))
-        await asyncio.gather(asyncio.to_thread(self.telemetry.close, within), self.store.close(within))
 
 
 class Agent:
@@ -291,11 +149,6 @@ def _read(config: Config | Mapping[str, Any] | Path | str | None, sources: Sourc
         return from_mapping(config, os.environ)
     file = Path(config) if config is not None else find(None, os.environ, Path.cwd())
     return load(file, os.environ, sources)
-
-
-def _store(settings: StoreSettings, service: str, clock: Clock) -> Store:
-    path = settings.path or default_path(service, os.environ)
-    return Store(path, settings.keep, max_size=settings.max_size, clock=clock)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
@@ -73,6 +73,10 @@ Share = Annotated[
 ]
 
 
+def _as_text(path: object) -> object:
+    return str(path) if isinstance(path, PurePath) else path
+
+
 def _against_config_file(text: str, info: ValidationInfo) -> str:
     if text == MEMORY:
         return text
@@ -84,7 +88,7 @@ def _against_config_file(text: str, info: ValidationInfo) -> str:
 
 
 # The path of a setting: absolute once validated, a relative one taken from the config file that says it.
-LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_against_config_file)]
+LocalPath = Annotated[str, Field(min_length=1), AfterValidator(_against_config_file), BeforeValidator(_as_text)]
 
 
 def _short(number: float) -> str:

@@ -202,13 +202,20 @@ class Check(Settings):
                 raise ValueError(f"cron: {error}") from error
         if "live" in self.groups and not self.in_process:
             raise ValueError(f"groups: kind {self.kind} looks outside the process and cannot join `live`; use `ready`")
-        known = {quantity.name for quantity in self.quantities} | {"duration"}
-        for measurement in self.levels.names:
-            if self.quantities and not self.open_measurements and measurement.partition("[")[0] not in known:
-                raise ValueError(
-                    f"levels: {self.kind} has no measurement {measurement!r}; it has {', '.join(sorted(known))}"
-                )
+        self._check_levels()
         return self
+
+    def _check_levels(self) -> None:
+        units = {quantity.name: quantity.unit for quantity in self.quantities} | {"duration": "s"}
+        for measurement in self.levels.names:
+            unit = units.get(measurement.partition("[")[0])
+            if unit is None:
+                if self.quantities and not self.open_measurements:
+                    known = ", ".join(sorted(units))
+                    raise ValueError(f"levels: {self.kind} has no measurement {measurement!r}; it has {known}")
+            elif text := self.levels.strange_unit(measurement, unit):
+                told = f"is counted in {unit}" if unit else "has no unit"
+                raise ValueError(f"levels: {measurement} {told}, not as in {text!r}; write a plain number")
 
     async def probe(self, ctx: Context) -> CheckResult:
         """One attempt. What the target reports, refuses or times out on is `fail` (returned, or a ProbeError);

@@ -27,22 +27,22 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 _RANGE = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*(\S.*?)\s*")
 
 
-def _number(text: str) -> float:
-    """A bound: a plain number, a share (`85%`), a duration (s) or a size (By)."""
+def _number(text: str) -> tuple[float, str]:
+    """A bound and its unit: a share (`85%`: 1), a duration (s), a size (By), a plain number ("")."""
     if text.endswith("%"):
-        return float(text[:-1]) / 100
+        return float(text[:-1]) / 100, "1"
     try:
         number = float(text)
     except ValueError:
         pass
     else:
         if math.isfinite(number):
-            return number
+            return number, ""
         raise ValueError(text)
     try:
-        return parse_duration(text)
+        return parse_duration(text), "s"
     except ValueError:
-        return float(parse_size(text))
+        return float(parse_size(text)), "By"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Range:
     text: str
     symbol: str
     bound: float
+    unit: str = ""  # that the bound was written in; "" for a plain number
 
     @classmethod
     def parse(cls, text: object) -> Range:
@@ -59,7 +60,7 @@ class Range:
         match = _RANGE.fullmatch(text) if isinstance(text, str) else None
         try:
             if match:
-                return cls(str(text).strip(), match[1], _number(match[2]))
+                return cls(str(text).strip(), match[1], *_number(match[2]))
         except ValueError:
             pass
         raise ValueError(f"{text!r} is not a range; write one such as '> 85%', '>= 1s', '< 200MB'")
@@ -97,6 +98,11 @@ class Levels(RootModel[dict[str, Level]]):
     @property
     def names(self) -> Iterator[str]:
         return iter(self.root)
+
+    def strange_unit(self, name: str, unit: str) -> str | None:
+        """The first range of a measurement that is written in another unit than its own."""
+        ranges = (Range.parse(text) for text in (self.root[name].warn, self.root[name].fail) if text is not None)
+        return next((limit.text for limit in ranges if limit.unit not in ("", unit)), None)
 
 
 Judge = Callable[[Measurement], tuple[Status, str]]

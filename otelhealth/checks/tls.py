@@ -12,6 +12,7 @@ from pydantic import Field
 from otelhealth.checks import certificate
 from otelhealth.checks.base import Settings
 from otelhealth.errors import OtelHealthError, ProbeError
+from otelhealth.units import LocalPath
 
 _EXPIRED, _NOT_YET = 10, 9  # X509_V_ERR_* of OpenSSL
 _WRONG_NAME = (62, 64)
@@ -23,22 +24,22 @@ class Tls:
     """How a connection is secured. Files are named, not loaded: `context` does that."""
 
     verify: bool = True
-    ca: Path | None = None
+    ca: str | None = None
     server_name: str | None = None
-    certificate: Path | None = None
-    key: Path | None = None
+    certificate: str | None = None
+    key: str | None = None
 
 
 class TlsOptions(Settings):
     """The TLS fields that kinds share."""
 
     verify_tls: bool = Field(True, description="Refuse a certificate that is expired, untrusted or of another name.")
-    ca: Path | None = Field(None, description="PEM file of the authorities to trust instead of the system's.")
+    ca: LocalPath | None = Field(None, description="PEM file of the authorities to trust instead of the system's.")
     server_name: str | None = Field(
         None, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$", description="Name asked for (SNI) and verified."
     )
-    client_certificate: Path | None = Field(None, description="PEM file of the certificate to present.")
-    client_key: Path | None = Field(None, description="PEM file of its key; default: in `client_certificate`.")
+    client_certificate: LocalPath | None = Field(None, description="PEM file of the certificate to present.")
+    client_key: LocalPath | None = Field(None, description="PEM file of its key; default: in `client_certificate`.")
 
     def secured(self) -> Tls:
         return Tls(self.verify_tls, self.ca, self.server_name, self.client_certificate, self.client_key)
@@ -59,9 +60,9 @@ def context(tls: Tls, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
     """
     files = [path for path in (tls.ca, tls.certificate, tls.key) if path is not None]
     try:
-        return _context(tls, alpn, tuple(path.stat().st_mtime_ns for path in files))
+        return _context(tls, alpn, tuple(Path(path).stat().st_mtime_ns for path in files))
     except OSError as error:  # also ssl.SSLError
-        names = ", ".join(str(path) for path in files)
+        names = ", ".join(files)
         raise OtelHealthError(f"the TLS files ({names}) cannot be used: {error}", "name readable PEM files") from error
 
 

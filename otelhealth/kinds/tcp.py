@@ -21,7 +21,7 @@ from otelhealth.checks.stream import Attempt, Endpoint, Inbox, dial
 from otelhealth.checks.tls import TlsOptions, not_after
 from otelhealth.errors import ProbeError
 from otelhealth.model import CheckResult, Measurement
-from otelhealth.units import duration_text
+from otelhealth.units import LocalPath, duration_text
 
 
 class Step(Settings):
@@ -61,7 +61,7 @@ class TcpCheck(Check, TlsOptions):
     kind: Literal["tcp"] = "tcp"
     host: str = Field("", max_length=253, pattern=r"^[A-Za-z0-9.:_-]*$", description="Name or address.")
     port: int = Field(0, ge=0, le=65535, description="Port.")
-    path: str = Field("", max_length=107, description="A unix socket instead of `host` and `port`.")
+    path: LocalPath | None = Field(None, max_length=107, description="A unix socket instead of `host` and `port`.")
     tls: bool = Field(False, description="Speak TLS.")
     send: SecretStr | None = Field(None, max_length=64 * 1024, description="Text to send; never shown.")
     expect: str | None = Field(None, min_length=1, max_length=4096, description="Text that the answer holds.")
@@ -84,7 +84,7 @@ class TcpCheck(Check, TlsOptions):
 
     @property
     def endpoint(self) -> Endpoint:
-        return Endpoint(self.host, self.port, self.path, self.ip_version)
+        return Endpoint(self.host, self.port, self.path or "", self.ip_version)
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field
 
 from otelhealth.checks.base import Settings
-from otelhealth.units import Duration, Size
+from otelhealth.units import Duration, LocalPath, Size
 
 
 class Keep(Settings):
@@ -22,7 +22,7 @@ class Keep(Settings):
 class StoreSettings(Settings):
     """Where states, runs and changes are kept."""
 
-    path: str | None = Field(
+    path: LocalPath | None = Field(
         None, description="A file, or `:memory:`. Default: otelhealth/<service>/otelhealth.db in the state directory."
     )
     keep: Keep = Field(default_factory=Keep, description="How long things are kept.")

@@ -169,7 +169,7 @@ def _receive(of: socket.socket, deadline: float) -> bytes:
 
 
 def _tls(receiver: Otlp) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(receiver.certificate) if receiver.certificate else None)
+    context = ssl.create_default_context(cafile=receiver.certificate)
     if receiver.client_certificate:
         context.load_cert_chain(receiver.client_certificate, receiver.client_key)
     return context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from otelhealth.errors import MissingLibraryError
@@ -58,8 +59,8 @@ class GrpcSender(Retrying):
 
 
 def _credentials(receiver: Otlp) -> grpc.ChannelCredentials:
-    def read(file: object) -> bytes | None:
-        return file.read_bytes() if file is not None else None  # type: ignore[attr-defined]
+    def read(file: str | None) -> bytes | None:
+        return Path(file).read_bytes() if file is not None else None
 
     return grpc.ssl_channel_credentials(
         read(receiver.certificate), read(receiver.client_key), read(receiver.client_certificate)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -11,7 +10,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from otelhealth.checks.base import Settings
 from otelhealth.telemetry.environment import overrides
-from otelhealth.units import Duration
+from otelhealth.units import Duration, LocalPath
 
 Model = TypeVar("Model", bound=Settings)
 SignalName = Literal["traces", "metrics", "logs"]
@@ -32,9 +31,13 @@ class Otlp(Settings):
     )
     timeout: Duration = Field(10.0, gt=0, le=600, description="Of one export, with its retries.")
     compression: Literal["gzip", "none"] = Field("gzip", description="Of the request bodies.")
-    certificate: Path | None = Field(None, description="CA certificates (PEM) that the receiver's is checked against.")
-    client_certificate: Path | None = Field(None, description="Our certificate (PEM), where the receiver asks for one.")
-    client_key: Path | None = Field(None, description="The key of `client_certificate`.")
+    certificate: LocalPath | None = Field(
+        None, description="CA certificates (PEM) that the receiver's is checked against."
+    )
+    client_certificate: LocalPath | None = Field(
+        None, description="Our certificate (PEM), where the receiver asks for one."
+    )
+    client_key: LocalPath | None = Field(None, description="The key of `client_certificate`.")
 
     @field_validator("endpoint")
     @classmethod

@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from otelhealth.errors import OtelHealthError
@@ -125,7 +126,7 @@ class HttpSender(Retrying):
 def sender_for(signal: SignalName, receiver: Otlp) -> Sender:
     """The sender of the receiver's protocol; OtelHealthError where its library or a certificate is missing."""
     for file in (receiver.certificate, receiver.client_certificate, receiver.client_key):
-        if file is not None and not file.is_file():
+        if file is not None and not Path(file).is_file():
             raise OtelHealthError(f"telemetry.otlp: there is no file {file}", "name a PEM file that can be read")
     if receiver.protocol == PROTOBUF:
         return HttpSender(receiver)

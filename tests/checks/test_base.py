@@ -44,6 +44,17 @@ def test_a_level_of_an_unknown_measurement_names_those_there_are() -> None:
     assert "pressure has no measurement 'hight'; it has duration, height" in sentences(caught.value)
 
 
+@pytest.mark.parametrize(("text", "good"), [("> 3", True), ("> 3s", False), ("> 3%", False), ("> 3MB", False)])
+def test_a_level_is_written_in_the_unit_of_its_measurement(text: str, good: bool) -> None:
+    settings = {"levels": {"height": {"warn": text}}}
+    if good:
+        assert Pressure.model_validate(settings)
+        return
+    with pytest.raises(ValidationError) as caught:
+        Pressure.model_validate(settings)
+    assert f"height is counted in m, not as in {text!r}; write a plain number" in sentences(caught.value)
+
+
 @pytest.mark.parametrize(("cron", "zone"), [("61 * * * *", "UTC"), ("* * *", "UTC"), ("0 2 * * *", "Europe/Pariss")])
 def test_a_bad_cron_or_zone_is_refused(cron: str, zone: str) -> None:
     with pytest.raises(ValidationError):

@@ -42,7 +42,7 @@ def test_http_and_https_answer(run: Run, tmp_path: Path) -> None:
         async with serving(answering(http(b"x" * 300_000))[0]) as port:
             assert await get(f"http://localhost:{port}/") == 200
         async with serving(answering(http(b"x" * 300_000))[0], tls=authority.server()) as port:
-            assert await get(f"https://localhost:{port}/", Tls(ca=authority.root)) == 200
+            assert await get(f"https://localhost:{port}/", Tls(ca=str(authority.root))) == 200
 
     run(main())
 
@@ -144,8 +144,8 @@ def test_a_context_is_made_once_per_settings_and_again_when_its_file_changes(tmp
     assert context(Tls()) is context(Tls())
     assert context(Tls()) is not context(Tls(), ("h2",))
     assert context(Tls(verify=False)).verify_mode is ssl.CERT_NONE
-    root = Authority(tmp_path).root
+    root = str(Authority(tmp_path).root)
     first = context(Tls(ca=root))
     assert context(Tls(ca=root)) is first
-    other = Authority(tmp_path).root
+    other = str(Authority(tmp_path).root)
     assert context(Tls(ca=other)) is not first
