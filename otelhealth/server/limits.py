@@ -210,11 +210,17 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.flow.resume_reading()
             if self.pipeline:
-                self._start_asgi_task(*self.pipeline.pop())
+                self._start_next()
                 return
             if self.phase is Phase.WHOLE:
                 self._await(Phase.IDLE, self.limits.idle)
         self.server_state.waiting[self] = None
+
+    def _start_next(self) -> None:
+        cycle, app = self.pipeline.pop()
+        task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def pause_writing(self) -> None:
         super().pause_writing()
