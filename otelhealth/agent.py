@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from otelhealth.answers import Answers
+from otelhealth.checks import resolve
 from otelhealth.checks.base import Check
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.config.load import find, from_mapping, load
@@ -74,6 +75,7 @@ class Agent:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await resolve.close()
         await self._server.stop(1.0)
         rounds.telemetry.events.agent_stop(f"otelhealth stops watching {self._first.service.name}")
         await rounds.close(max(1.0, deadline - rounds.clock.monotonic()))

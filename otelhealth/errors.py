@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+_USER_INFO = re.compile(r"(://)[^/@\s]+@")
+
+
+def redacted(text: str) -> str:
+    """A foreign text, such as an exception's, without the user info of the URLs in it."""
+    return _USER_INFO.sub(r"\1***@", text)
 
 
 class OtelHealthError(Exception):

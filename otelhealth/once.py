@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from opentelemetry import trace
 
+from otelhealth.checks import resolve
 from otelhealth.checks.base import Check
 from otelhealth.clock import SYSTEM
 from otelhealth.config.root import Config
@@ -60,5 +61,6 @@ async def run_once(config: Config, *names: str) -> Mapping[str, CheckRecord]:
         board.touch(check.name)
 
     await asyncio.gather(*(one(check) for check in checks if check.enabled))
+    await resolve.close()
     now = SYSTEM.time()
     return {check.name: record for check in checks if (record := board.record(check.name, now)) is not None}

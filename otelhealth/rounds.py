@@ -45,7 +45,9 @@ class Rounds:
         self.instruments = self.telemetry.instruments
         self.board = Board(config.status)
         self.threads = ThreadLane(clock, lag=self.instruments.scheduler_lag)
-        self.runner = Runner(clock, self.threads, Around(self.telemetry.export_path), self.telemetry.tracer)
+        self.runner = Runner(
+            clock, self.threads, Around(self.telemetry.export_path), self.telemetry.tracer, self.raised
+        )
         self.scheduler = Scheduler(
             self.beat,
             clock,
@@ -95,6 +97,12 @@ class Rounds:
                 await self.threads.run(SAMPLER, self.sampler.read_disks)
         self.host = self.sampler.sample()
         self.store.count(WINDOWS, self.telemetry.windows.snapshot())
+
+    def raised(self, check: Check, result: CheckResult, error: BaseException) -> None:
+        """A probe, or a user's code in it, raised: told when it was not so the run before."""
+        state = self.board.states.get(check.name)
+        if state is None or state.last is None or state.last.error_type != result.error_type:
+            self.telemetry.events.exception(check, result, error)
 
     def tell(self, change: StateChange, check: Check, result: CheckResult | None) -> None:
         """A state moved: metric, log event with its evidence, store, and the agent's own log."""

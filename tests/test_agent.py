@@ -6,7 +6,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,17 @@ import pytest
 from otelhealth import Agent, check
 from otelhealth.errors import ConfigError, OtelHealthError
 from otelhealth.model import HealthReport, ServiceStatus
+from tests.telemetry.receiver import Receiver, attributes
 
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
 
 
 def settings(folder: Path, **sections: Any) -> dict[str, Any]:
@@ -239,3 +247,22 @@ async def test_an_address_in_use_is_said_with_its_remedy(tmp_path: Path) -> None
         with pytest.raises(OtelHealthError, match=r"cannot listen on 127.0.0.1:\d+: address already in use"):
             async with Agent(settings(tmp_path, server={"listen": f"127.0.0.1:{port}"})):
                 pass
+
+
+async def test_what_a_users_check_raises_leaves_as_an_event_once_and_without_secrets(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    def broken() -> None:
+        raise KeyError("postgres://app:hunter2@db/shop")
+
+    telemetry = {"otlp": {"endpoint": receiver.endpoint}}
+    async with Agent(settings(tmp_path, telemetry=telemetry)) as agent:
+        agent.add(broken)
+        for _ in range(3):
+            await agent.run_checks("broken")
+    raised = [record for record in receiver.logs() if record.event_name == "otelhealth.check.exception"]
+    assert len(raised) == 1
+    told = attributes(raised[0].attributes)
+    assert told["exception.type"] == "KeyError"
+    assert "broken" in str(told["exception.stacktrace"])
+    assert "hunter2" not in str(told)

@@ -69,6 +69,7 @@ class Context:
         "_lines",
         "clock",
         "deadline",
+        "error",
         "memory",
         "name",
         "propagate",
@@ -100,6 +101,7 @@ class Context:
         self.tracer = tracer
         self.span = span
         self.propagate = propagate
+        self.error: BaseException | None = None  # what the probe raised and should not have, or raised from it
         self._lines: list[str] | None = None
 
     @property

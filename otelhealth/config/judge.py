@@ -16,11 +16,10 @@ from otelhealth.config.expand import REFUSED
 from otelhealth.config.fields import field_at, known_keys
 from otelhealth.config.sentences import MISSING, NEVER_ECHO, WANTS, Said, describe, say
 from otelhealth.config.where import Node, Place, Way, dotted
-from otelhealth.errors import Problem
+from otelhealth.errors import Problem, redacted
 
 Model = TypeVar("Model", bound=BaseModel)
 ENVIRONMENT = "environment"
-_USER_INFO = re.compile(r"(://)[^/@\s]+@")
 
 
 def validated(model: type[Model], node: Node, path: Way, base: Path) -> tuple[Model | None, list[Problem]]:
@@ -47,7 +46,7 @@ def validated(model: type[Model], node: Node, path: Way, base: Path) -> tuple[Mo
 def place_problem(node: Node, path: Way, said: Said, *, at_key: bool = False) -> Problem:
     """A problem at a node; one that came from a variable is named by the variable."""
     place: Place = node.start if at_key else node.place
-    where, sentence = dotted(path), _USER_INFO.sub(r"\1***@", said.sentence)
+    where, sentence = dotted(path), redacted(said.sentence)
     if place.file == ENVIRONMENT and node.origin:
         where, sentence = node.origin, f"{where} {sentence}" if sentence == MISSING else sentence
     return place.problem(where, sentence, said.remedy)

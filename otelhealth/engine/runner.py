@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,14 +15,17 @@ from opentelemetry.trace import Span, Tracer
 from otelhealth.checks.base import Check, Context
 from otelhealth.checks.levels import LevelJudge
 from otelhealth.clock import Clock
-from otelhealth.errors import MissingLibraryError, ProbeError, ThreadsBlockedError
+from otelhealth.errors import MissingLibraryError, OtelHealthError, ProbeError, ThreadsBlockedError, redacted
 from otelhealth.model import CheckResult, Status, Surroundings, Threads
 from otelhealth.units import duration_text
 
 CLOSING = 1.0  # s that a probe has to close what it opened, once cancelled
 TIMEOUT = "timeout"
-_USER_INFO = re.compile(r"(://)[^/@\s]+@")
 log = logging.getLogger("otelhealth.runner")
+
+
+def _nothing(*_: object) -> None:
+    """For those who do not watch."""
 
 
 class Attempt:
@@ -84,7 +87,15 @@ async def _act(check: Check, ctx: Context) -> CheckResult:
 class Runner:
     """Gives each run its deadline, retries, judge and identity; keeps each check's memory between runs."""
 
-    def __init__(self, clock: Clock, threads: Threads, surroundings: Surroundings, tracer: Tracer) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        threads: Threads,
+        surroundings: Surroundings,
+        tracer: Tracer,
+        raised: Callable[[Check, CheckResult, BaseException], None] = _nothing,
+    ) -> None:
+        self._raised = raised
         self._clock = clock
         self._threads = threads
         self._surroundings = surroundings
@@ -111,16 +122,17 @@ class Runner:
         """
         started = self._clock.time()
         attempts = 1
-        result, duration, lines = await self._attempt(check, span)
+        result, duration, ctx = await self._attempt(check, span)
+        lines = ctx.lines
         while result.status is Status.FAIL and attempts <= check.retries:
             await asyncio.sleep(check.retry_delay)
-            again, seconds, more = await self._attempt(check, span)
+            again, seconds, ctx = await self._attempt(check, span)
             if again.error_type == "threads_blocked":
                 break  # its own timed-out attempt holds the thread: that one is the answer
-            result, duration, lines = again, seconds, (lines + more)[:100]
+            result, duration, lines = again, seconds, (lines + ctx.lines)[:100]
             attempts += 1
         identity = span.get_span_context()
-        return CheckResult(
+        told = CheckResult(
             result.status,
             result.message,
             result.error_type,
@@ -134,8 +146,11 @@ class Runner:
             f"{identity.span_id:016x}" if identity.span_id else "",
             lines or result.log,
         )
+        if ctx.error is not None:
+            self._raised(check, told, ctx.error)
+        return told
 
-    async def _attempt(self, check: Check, span: Span) -> tuple[CheckResult, float, tuple[str, ...]]:
+    async def _attempt(self, check: Check, span: Span) -> tuple[CheckResult, float, Context]:
         begun = self._clock.monotonic()
         ctx = Context(
             check.name,
@@ -150,7 +165,7 @@ class Runner:
         )
         result = await self._probe(check, ctx, span)
         duration = self._clock.monotonic() - begun
-        return self._judge(check, result, duration), duration, ctx.lines
+        return self._judge(check, result, duration), duration, ctx
 
     async def _probe(self, check: Check, ctx: Context, span: Span) -> CheckResult:
         if (task := self._stuck.get(check.name)) is not None and not task.done():
@@ -164,7 +179,8 @@ class Runner:
         if result is not None:
             return result
         self._watch_stuck(check.name, attempt.stuck)
-        return CheckResult(Status.FAIL, f"no answer within {duration_text(check.timeout)}", TIMEOUT)
+        stage = f" ({ctx.lines[-1]})" if ctx.lines else ""
+        return CheckResult(Status.FAIL, f"no answer within {duration_text(check.timeout)}{stage}", TIMEOUT)
 
     def _watch_stuck(self, name: str, task: asyncio.Task[CheckResult] | None) -> None:
         if task is None:
@@ -192,6 +208,7 @@ def outcome(error: BaseException, ctx: Context) -> CheckResult:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     if isinstance(error, ProbeError):
+        ctx.error = error.__cause__ if error.error_type == type(error.__cause__).__name__ else None
         return CheckResult(Status.FAIL, str(error), error.error_type)
     if isinstance(error, TimeoutError):
         return CheckResult(Status.FAIL, _said(error) or "timed out", TIMEOUT)
@@ -199,14 +216,17 @@ def outcome(error: BaseException, ctx: Context) -> CheckResult:
         return CheckResult(Status.UNKNOWN, str(error), "missing_library")
     if isinstance(error, ThreadsBlockedError):
         return CheckResult(Status.UNKNOWN, str(error), "threads_blocked")
+    if isinstance(error, OtelHealthError):
+        return CheckResult(Status.UNKNOWN, str(error), type(error).__name__)
     name, said = type(error).__name__, _said(error)
+    ctx.error = error
     ctx.log(_where(error))
     log.debug("check %s raised", ctx.name, exc_info=error)
     return CheckResult(Status.UNKNOWN, f"{name}: {said}" if said else name, name)
 
 
 def _said(error: BaseException) -> str:
-    return _USER_INFO.sub(r"\1***@", str(error))[:300]
+    return redacted(str(error))[:300]
 
 
 def _where(error: BaseException) -> str:

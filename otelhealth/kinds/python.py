@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, TypeVar, overload
 from pydantic import Field, PrivateAttr, ValidationError
 
 from otelhealth.checks.base import Check, Context, Quantity
-from otelhealth.errors import OtelHealthError, ProbeError
+from otelhealth.errors import OtelHealthError, ProbeError, redacted
 from otelhealth.model import CheckResult, Measurement, Status
 from otelhealth.units import LocalPath
 
@@ -25,7 +25,6 @@ F = TypeVar("F", bound=Function)
 _SPEC = "__otelhealth_check__"
 _STRUCTURE = {"status", "message", "measurements", "details", "error_type"}
 _MEASUREMENT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
-_USER_INFO = re.compile(r"(://)[^/@\s]+@")
 _MOST = 100  # measurements of one run
 _RETURNS = "return None, True, False, a sentence, a number, a dict or a CheckResult"
 
@@ -156,7 +155,7 @@ class PythonCheck(Check):
 
 
 def _said(error: Exception) -> str:
-    said = _USER_INFO.sub(r"\1***@", str(error)).strip().split("\n", 1)[0][:300]
+    said = redacted(str(error)).strip().split("\n", 1)[0][:300]
     if not said:
         return type(error).__name__
     return said if isinstance(error, AssertionError) else f"{type(error).__name__}: {said}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from otelhealth.checks.base import Check
 from otelhealth.clock import Clock
+from otelhealth.errors import redacted
 from otelhealth.model import CheckResult, StateChange, Status
 from otelhealth.telemetry import names
 from otelhealth.telemetry.tracing import NANO, exception_type
@@ -61,10 +62,10 @@ class Events:
             names.CHECK_NAME: check.name,
             names.CHECK_KIND: check.kind,
             "exception.type": kind,
-            "exception.message": (str(error) if error else result.message)[:_EVIDENCE],
+            "exception.message": redacted(str(error) if error else result.message)[:_EVIDENCE],
         }
         if error:
-            told["exception.stacktrace"] = "".join(traceback.format_exception(error))[-4 * _EVIDENCE :]
+            told["exception.stacktrace"] = redacted("".join(traceback.format_exception(error)))[-4 * _EVIDENCE :]
         body = f"check {check.name} raised {kind}"
         self._emit(names.EVENT_EXCEPTION, ERROR, body, told, None, result.trace_id, result.span_id)
 
