@@ -18,6 +18,7 @@ from otelhealth.engine.runner import Runner
 from otelhealth.engine.threads import ThreadLane
 from otelhealth.errors import OtelHealthError
 from otelhealth.model import CheckRecord, ExportPath
+from otelhealth.telemetry.setup import export_path
 
 AT_ONCE = 64
 
@@ -49,7 +50,7 @@ async def run_once(config: Config, *names: str) -> Mapping[str, CheckRecord]:
     """The records of these checks (of all without names) after one run each; OtelHealthError for a strange name."""
     checks = [_alone(check) for check in chosen(config.checks, names)]
     board = Board(config.status)
-    runner = Runner(SYSTEM, ThreadLane(), Around(None), trace.NoOpTracer())
+    runner = Runner(SYSTEM, ThreadLane(), Around(export_path(config.telemetry)), trace.NoOpTracer())
     room = asyncio.Semaphore(AT_ONCE)
     for check in checks:
         board.put(check, SYSTEM.time())

@@ -66,7 +66,7 @@ class Telemetry:
         self.spans = Spans(self.tracer)
         self.events = Events(records.put if records else None, clock)
         self.windows = Windows(clock)
-        self.export_path = _export_path(settings, receivers)
+        self.export_path = export_path(settings)
         self._sdk: SdkProviders | None = None
         self._sdk_lock = threading.Lock()
 
@@ -93,9 +93,7 @@ class Telemetry:
     ) -> Telemetry:
         """What `settings` below `OTEL_*` of `environ` say; OtelHealthError where a library or file is missing."""
         chosen = settings.with_environment(environ)
-        signals: tuple[SignalName, ...] = ("traces", "metrics", "logs")
-        receivers = {signal: receiver for signal in signals if (receiver := chosen.receiver(signal))}
-        return cls(chosen, build_resource(identity, environ), receivers, clock)
+        return cls(chosen, build_resource(identity, environ), _receivers(chosen), clock)
 
     def start(self) -> None:
         """Start the threads that send."""
@@ -193,8 +191,14 @@ class Telemetry:
         return count
 
 
-def _export_path(settings: TelemetrySettings, receivers: Mapping[SignalName, Otlp]) -> ExportPath | None:
-    for signal, receiver in receivers.items():
+def _receivers(settings: TelemetrySettings) -> dict[SignalName, Otlp]:
+    signals: tuple[SignalName, ...] = ("traces", "metrics", "logs")
+    return {signal: receiver for signal in signals if (receiver := settings.receiver(signal))}
+
+
+def export_path(settings: TelemetrySettings) -> ExportPath | None:
+    """Where telemetry goes; None where nothing is exported."""
+    for signal, receiver in _receivers(settings).items():
         endpoint = settings.otlp.endpoint or (receiver.endpoint or "").removesuffix(f"/v1/{signal}")
         headers = {name: value.get_secret_value() for name, value in receiver.headers.items()}
         return ExportPath(endpoint, headers, receiver.protocol)
