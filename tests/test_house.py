@@ -22,8 +22,15 @@ TOP = {
     *("pyproject.toml", "README.md", "Makefile", "LICENSE", "otelhealth", "collector-config", "deploy"),
     *("tests", "benchmarks", "examples", "docs"),
 }
-BROAD_EXCEPT = {"engine/runner.py", "checks/registry.py"}
-LAZY_IMPORT = {"__init__.py", "cli/main.py"}
+BROAD_EXCEPT = {
+    "engine/runner.py": "whatever a probe raises, a run gives a result",
+    "engine/threads.py": "the runner's other half: sync code runs there, and what it raises is handed to the runner",
+    "checks/registry.py": "a broken plug-in is named, whatever it raises",
+}
+LAZY_IMPORT = {
+    "telemetry/setup.py": "the SDK costs 10 MB and is for user code only",
+    "telemetry/transport.py": "grpc costs 15 MB and is for those who ask",
+}
 
 
 def tracked() -> list[Path]:
@@ -38,10 +45,15 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
         yield path, ast.parse(path.read_text())
 
 
-def span_without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> int:
-    doc = node.body[0] if ast.get_docstring(node) is not None else None
-    documented = (doc.end_lineno or 0) - doc.lineno + 1 if doc is not None else 0
-    return (node.end_lineno or 0) - node.lineno + 1 - documented
+def code_lines(node: ast.AST, text: list[str]) -> int:
+    """Lines of code, without blank ones, comments and docstrings."""
+    first, last = getattr(node, "lineno", 1), getattr(node, "end_lineno", len(text))
+    documented: set[int] = set()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(inner):
+            documented |= set(range(inner.body[0].lineno, (inner.body[0].end_lineno or 0) + 1))
+    numbers = (number for number in range(first, last + 1) if number not in documented)
+    return sum(1 for number in numbers if text[number - 1].strip() and not text[number - 1].strip().startswith("#"))
 
 
 def test_the_top_level_holds_only_the_rooms_of_the_house() -> None:
@@ -50,20 +62,16 @@ def test_the_top_level_holds_only_the_rooms_of_the_house() -> None:
 
 
 def test_files_functions_and_classes_stay_small() -> None:
-    large = [f"{path.name}: {len(path.read_text().splitlines())} lines" for path in SOURCES if _lines(path) >= 300]
+    large = []
     for path, tree in trees():
+        text = path.read_text().splitlines()
+        large += [f"{path.name}: {len(text)} lines"] if len(text) >= 300 else []
         for node in ast.walk(tree):
-            limit = 150 if isinstance(node, ast.ClassDef) else 40
-            if (
-                isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-                and span_without_docstring(node) > limit
-            ):
-                large.append(f"{path.name}: {node.name} has {span_without_docstring(node)} lines")
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                limit = 150 if isinstance(node, ast.ClassDef) else 40
+                if (lines := code_lines(node, text)) > limit:
+                    large.append(f"{path.name}: {node.name} has {lines} lines of code")
     assert large == []
-
-
-def _lines(path: Path) -> int:
-    return len(path.read_text().splitlines())
 
 
 def test_no_file_is_called_utils_helpers_common_or_manager() -> None:
@@ -75,18 +83,21 @@ def test_every_module_says_what_it_is_for() -> None:
     assert silent == []
 
 
+def caught(handler: ast.ExceptHandler) -> set[str]:
+    """The names of what it catches; "" for everything."""
+    named = [node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)] if handler.type else [""]
+    return set(named)
+
+
 def test_only_the_runner_and_the_plug_in_loading_catch_every_exception() -> None:
     broad = set()
     for path, tree in trees():
         for node in ast.walk(tree):
-            if isinstance(node, ast.ExceptHandler) and (
-                node.type is None
-                or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
-            ):
+            if isinstance(node, ast.ExceptHandler) and caught(node) & {"", "Exception", "BaseException"}:
                 reraises = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
                 if not reraises:
                     broad.add(path.relative_to(PACKAGE).as_posix())
-    assert broad <= BROAD_EXCEPT
+    assert broad == set(BROAD_EXCEPT)
 
 
 def test_own_modules_are_imported_at_the_top_but_for_the_doors() -> None:

@@ -35,7 +35,7 @@ class Command(Protocol):
 class _Parser(argparse.ArgumentParser):
     """Ends a usage error with 3, `unknown`, as monitoring plugins do: 2 would say that a check failed."""
 
-    def error(self, message: str) -> None:  # type: ignore[override]
+    def error(self, message: str) -> None:  # type: ignore[override]  # it exits, as the base class does
         self.print_usage(sys.stderr)
         self.exit(3, f"{self.prog}: {message}; see {self.prog} --help\n")
 

@@ -43,7 +43,7 @@ class WindowReader(MetricReader):
         )
         self._windows = windows
 
-    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:  # noqa: ARG002
+    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:  # noqa: ARG002 - the base class names it
         for point in _points(metrics_data):
             failed = point.count if _failed(point) else 0
             self._windows.merge(APPLICATION, list(_values(point)), failed)

@@ -130,7 +130,7 @@ class _Latest(MetricExporter):
             for scope in resource.scope_metrics:
                 for metric in scope.metrics:
                     if kind := _kind(metric):
-                        points = [_point(point) for point in metric.data.data_points]  # type: ignore[arg-type]
+                        points = [_point(point) for point in metric.data.data_points]  # type: ignore[arg-type]  # sums and gauges hold number points
                         yield MetricFamily(metric.name, metric.unit or "", kind, metric.description or "", points)
 
 

@@ -22,11 +22,11 @@ class SenderAdapter(BaseAdapter):
     def send(  # noqa: PLR0913, PLR0917 - requests' own
         self,
         request: requests.PreparedRequest,
-        stream: bool = False,  # noqa: ARG002
-        timeout: float | tuple[float, float] | tuple[float, None] | None = None,  # noqa: ARG002
-        verify: bool | str = True,  # noqa: ARG002
-        cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,  # noqa: ARG002
-        proxies: Mapping[str, str] | None = None,  # noqa: ARG002
+        stream: bool = False,  # noqa: ARG002 - the base class names it
+        timeout: float | tuple[float, float] | tuple[float, None] | None = None,  # noqa: ARG002 - the base class names it
+        verify: bool | str = True,  # noqa: ARG002 - the base class names it
+        cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,  # noqa: ARG002 - the base class names it
+        proxies: Mapping[str, str] | None = None,  # noqa: ARG002 - the base class names it
     ) -> requests.Response:
         body = request.body or b""
         self._ledger.enter(self._sender.send(body.encode() if isinstance(body, str) else bytes(body)), 1)

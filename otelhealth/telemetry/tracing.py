@@ -157,7 +157,7 @@ class Tracer(trace.Tracer):
         links: Sequence[Link] | None = None,
         start_time: int | None = None,
         record_exception: bool = True,  # noqa: ARG002 - of use in start_as_current_span only
-        set_status_on_exception: bool = True,  # noqa: ARG002
+        set_status_on_exception: bool = True,  # noqa: ARG002 - of the API
     ) -> trace.Span:
         """A child of the span in `context` (the current one where None), else a root."""
         parent: SpanContext | None = trace.get_current_span(context).get_span_context()
