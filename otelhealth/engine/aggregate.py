@@ -59,8 +59,8 @@ class StatusSettings(Settings):
     def holds(self, group: str, good: int, members: int) -> bool:
         """Whether a group with `good` of its `members` passing or warning holds."""
         rule = self.groups.get(group, "all")
-        needed = members if rule == "all" else 1 if rule == "any" else min(rule, members)
-        return good >= needed
+        needed = members if rule == "all" else 1 if rule == "any" else rule
+        return good >= min(needed, members)
 
     def tolerant(self, group: str) -> bool:
         """Whether the group may lose a member."""

@@ -45,7 +45,7 @@ class Board:
         self._standings = Standings()
         self._groups = Groups()
         self._started = False
-        self._next_sweep = float("-inf")
+        self._next_sweep = self._now = float("-inf")
         self._view: tuple[int, View] | None = None
 
     def __iter__(self) -> Iterator[CheckState]:
@@ -55,6 +55,7 @@ class Board:
         """Judge by new settings."""
         self._settings = settings
         self._maintenance = Maintenance(settings.maintenance)
+        self._maintenance.changed(self._now)
         self._next_sweep = float("-inf")
         self._recount()
 
@@ -100,6 +101,7 @@ class Board:
 
     def sweep(self, now: float) -> list[StateChange]:
         """Let pass what time does: stale states, maintenance windows."""
+        self._now = now
         if self._maintenance.changed(now):
             self._recount()
         if now <= self._next_sweep:
@@ -138,7 +140,7 @@ class Board:
         """Errors: checks that fail, or are unknown past their grace, each with its sentence."""
         view = self.view()
         bad = (self.states[name] for name in self._standings.bad())
-        errors = [f"{state.name}: {state.last.message if state.last else 'no run has finished'}" for state in bad]
+        errors = [f"{state.name}: {state.message(self._now)}" for state in bad]
         return Summary(healthy=view.healthy, total=view.total, errors=errors)
 
     def groups(self) -> Mapping[str, bool]:

@@ -39,7 +39,7 @@ class CheckState(Debounce):
             enabled=check.enabled,
             status=self.status.value,
             last_result=(last.status if last else Status.UNKNOWN).value,
-            message=self._message(now),
+            message=self.message(now),
             duration_ms=round(last.duration * 1000) if last else 0,
             last_success=_whole(self.last_success),
             last_failure=_whole(self.last_failure),
@@ -115,7 +115,8 @@ class CheckState(Debounce):
         last = self.last.status if self.last else None
         return self.status, last, min(self.failures, self.check.threshold.max_consecutive_failures)
 
-    def _message(self, now: float) -> str:
+    def message(self, now: float) -> str:
+        """The sentence of the last run, with what its state adds."""
         message = self.last.message if self.last else ""
         if self.finished is not None and self.stale(now):
             return f"no run has finished for {duration_text(now - self.finished)} (the last: {message})"

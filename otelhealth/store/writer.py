@@ -38,6 +38,7 @@ class Store:
         self, path: str | Path, keep: Keep | None = None, *, max_size: int = 2**30, clock: Clock = SYSTEM
     ) -> None:
         keep = keep or Keep()
+        self.path = path
         self.dropped = 0  # runs that were lost because the disk was too slow or full
         self._database = Database(path if path == MEMORY else Path(path), keep.runs, keep.history, max_size, clock)
         self._runs: deque[CheckResult] = deque(maxlen=MOST_RUNS)

@@ -82,7 +82,12 @@ async def test_the_root_span_is_current_in_the_probe_and_named_by_the_result() -
         (KeyError("x"), "unknown", "KeyError", "KeyError: 'x'"),
         (SystemExit(1), "unknown", "SystemExit", "SystemExit: 1"),
         (asyncio.CancelledError(), "unknown", "CancelledError", "the probe cancelled itself"),
-        (ValueError("postgres://joe:secret@db/x is bad"), "unknown", "ValueError", "ValueError: postgres://***@db/x is"),
+        (
+            ValueError("postgres://joe:secret@db/x is bad"),
+            "unknown",
+            "ValueError",
+            "ValueError: postgres://***@db/x is",
+        ),
     ],
 )
 async def test_what_a_probe_raises_has_a_meaning(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -41,7 +42,7 @@ class Days:
 
 def gaps(started: list[tuple[str, float]]) -> list[float]:
     times = [time for _, time in started]
-    return [round(after - before, 2) for before, after in zip(times, times[1:], strict=False)]
+    return [round(after - before, 2) for before, after in pairwise(times)]
 
 
 def unix(text: str) -> float:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from opentelemetry import trace
@@ -68,7 +69,9 @@ async def test_a_check_never_holds_two_threads(gate: threading.Event) -> None:
     lane = ThreadLane()
     await block(lane, "a", gate)
     assert (lane.blocked, lane.blocked_owners) == (1, ("a",))
-    with pytest.raises(ThreadsBlockedError, match="an earlier run of a was given up .* ago and still blocks its thread"):
+    with pytest.raises(
+        ThreadsBlockedError, match=r"an earlier run of a was given up .* ago and still blocks its thread"
+    ):
         await lane.run("a", lambda: 1)
     gate.set()
     await until(lambda: lane.blocked == 0)
@@ -115,7 +118,7 @@ async def test_calls_beyond_the_bound_wait_their_turn(gate: threading.Event) -> 
         gate.wait()
         order.append(number)
 
-    tasks = [asyncio.create_task(lane.run(f"c{number}", lambda number=number: code(number))) for number in range(6)]
+    tasks = [asyncio.create_task(lane.run(f"c{number}", partial(code, number))) for number in range(6)]
     await until(lambda: lane.running == {"thread": 2})
     gate.set()
     await asyncio.gather(*tasks)
