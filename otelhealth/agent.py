@@ -17,8 +17,9 @@ from otelhealth.config.load import find, from_mapping, load
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.kinds.python import Function, as_check
-from otelhealth.model import CheckRecord, HealthReport, ServiceStatus
+from otelhealth.model import ServiceStatus
 from otelhealth.once import chosen
+from otelhealth.records import CheckRecord, HealthReport
 from otelhealth.reload import Reload, differing
 from otelhealth.rounds import WINDOWS, Rounds
 from otelhealth.server.app import create_app

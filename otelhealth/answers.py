@@ -12,7 +12,8 @@ from otelhealth.config.root import ServiceSettings
 from otelhealth.engine.board import Board
 from otelhealth.engine.scheduler import Scheduler
 from otelhealth.engine.threads import ThreadLane
-from otelhealth.model import (
+from otelhealth.model import MetricFamily, Status
+from otelhealth.records import (
     BriefReport,
     CheckRecord,
     ConfigRecord,
@@ -20,9 +21,7 @@ from otelhealth.model import (
     GroupReport,
     HealthReport,
     History,
-    MetricFamily,
     Performance,
-    Status,
 )
 from otelhealth.store import Store
 from otelhealth.telemetry.setup import Telemetry

@@ -17,7 +17,8 @@ from otelhealth.engine.board import Board
 from otelhealth.engine.runner import Runner
 from otelhealth.engine.threads import ThreadLane
 from otelhealth.errors import OtelHealthError
-from otelhealth.model import CheckRecord, ExportPath
+from otelhealth.model import ExportPath
+from otelhealth.records import CheckRecord
 from otelhealth.telemetry.setup import export_path
 
 AT_ONCE = 64

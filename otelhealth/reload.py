@@ -16,7 +16,7 @@ from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.config.watch import Watch
 from otelhealth.errors import ConfigError
-from otelhealth.model import ConfigRecord
+from otelhealth.records import ConfigRecord
 
 Outcome = Literal["accepted", "refused"]
 log = logging.getLogger("otelhealth.config")

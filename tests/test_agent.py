@@ -15,7 +15,8 @@ import pytest
 
 from otelhealth import Agent, check
 from otelhealth.errors import ConfigError, OtelHealthError
-from otelhealth.model import HealthReport, ServiceStatus
+from otelhealth.model import ServiceStatus
+from otelhealth.records import HealthReport
 from tests.telemetry.receiver import Receiver, attributes
 
 Reader = asyncio.StreamReader

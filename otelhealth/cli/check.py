@@ -12,8 +12,9 @@ from pathlib import Path
 from otelhealth.cli.source import load_or_say
 from otelhealth.cli.table import table
 from otelhealth.errors import OtelHealthError
-from otelhealth.model import CheckRecord, MeasurementRecord, Status
+from otelhealth.model import Status
 from otelhealth.once import run_once
+from otelhealth.records import CheckRecord, MeasurementRecord
 from otelhealth.units import duration_text, quantity_text
 
 UNKNOWN = 3

@@ -12,7 +12,8 @@ from otelhealth.engine.groups import Groups
 from otelhealth.engine.maintenance import Maintenance
 from otelhealth.engine.standings import Standings
 from otelhealth.engine.state import CheckState
-from otelhealth.model import CheckRecord, ServiceStatus, StateChange, Summary
+from otelhealth.model import ServiceStatus, StateChange
+from otelhealth.records import CheckRecord, Summary
 
 STARTUP = "startup"
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from otelhealth.checks.base import Check
+from otelhealth.checks.base import Check, Threshold
 from otelhealth.engine.debounce import RING, RING_BITS, Debounce
 from otelhealth.engine.rollup import Rollup
-from otelhealth.model import CheckRecord, CheckResult, Measurement, MeasurementRecord, Status
+from otelhealth.model import CheckResult, Measurement, Status
+from otelhealth.records import CheckRecord, MeasurementRecord, ThresholdRecord
 from otelhealth.units import duration_text
 
 STEADY = 300.0  # s between snapshots of a check to which nothing happens
@@ -45,11 +46,7 @@ class CheckState(Debounce):
             last_failure=_whole(self.last_failure),
             last_run=_whole(self.finished),
             failure_count=self.failures,
-            threshold={
-                "max_response_time_ms": round(check.threshold.max_response_time * 1000),
-                "max_failure_rate": float(check.threshold.max_failure_rate),
-                "max_consecutive_failures": check.threshold.max_consecutive_failures,
-            },
+            threshold=_threshold(check.threshold),
             since=_whole(self.since),
             measurements=_measurements(last),
             details=dict(last.details) if last else {},
@@ -133,6 +130,14 @@ def _whole(moment: float | None) -> int | None:
 
 def _time(value: object) -> float | None:
     return None if value is None else float(str(value))
+
+
+def _threshold(threshold: Threshold) -> ThresholdRecord:
+    return ThresholdRecord(
+        max_response_time_ms=round(threshold.max_response_time * 1000),
+        max_failure_rate=float(threshold.max_failure_rate),
+        max_consecutive_failures=threshold.max_consecutive_failures,
+    )
 
 
 def _measurements(last: CheckResult | None) -> dict[str, MeasurementRecord]:

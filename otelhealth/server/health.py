@@ -12,7 +12,8 @@ from starlette.types import Receive, Scope, Send
 
 from otelhealth.clock import Clock
 from otelhealth.errors import OtelHealthError
-from otelhealth.model import BriefReport, HealthReport, Served, ServiceStatus
+from otelhealth.model import Served, ServiceStatus
+from otelhealth.records import BriefReport, HealthReport
 from otelhealth.server.answers import Answer, content_type, encode, encode_slowly, refusal
 from otelhealth.units import parse_duration
 

@@ -18,7 +18,7 @@ from typing import (
 
 from starlette.types import Receive, Scope, Send
 
-from otelhealth.model import BriefReport, CheckRecord, GroupReport, HealthReport, History
+from otelhealth.records import BriefReport, CheckRecord, GroupReport, HealthReport, History
 from otelhealth.server.answers import Answer, encode
 from otelhealth.server.auth import PUBLIC
 from otelhealth.server.health import MOST_RUNS, ErrorReport, LiveReport

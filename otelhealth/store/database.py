@@ -13,7 +13,8 @@ from typing import Any
 
 from otelhealth.clock import Clock
 from otelhealth.errors import OtelHealthError
-from otelhealth.model import ChangeRecord, CheckResult, History, RunRecord, StateChange, Status
+from otelhealth.model import CheckResult, StateChange, Status
+from otelhealth.records import ChangeRecord, History, RunRecord
 from otelhealth.store.lock import Lock
 
 MEMORY = ":memory:"

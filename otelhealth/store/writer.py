@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.errors import OtelHealthError
-from otelhealth.model import CheckResult, History, StateChange
+from otelhealth.model import CheckResult, StateChange
+from otelhealth.records import History
 from otelhealth.store.database import MEMORY, Database, is_corrupt
 from otelhealth.store.settings import Keep
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Mapping
 
 from otelhealth.clock import Clock
-from otelhealth.model import ErrorRates, ResponseTimes
+from otelhealth.records import ErrorRates, ResponseTimes
 from otelhealth.telemetry.histogram import Histogram, bucket
 
 APPLICATION = "application"

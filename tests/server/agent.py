@@ -11,16 +11,8 @@ from typing import Any
 
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.errors import OtelHealthError
-from otelhealth.model import (
-    BriefReport,
-    CheckRecord,
-    GroupReport,
-    HealthReport,
-    History,
-    MetricFamily,
-    ServiceStatus,
-    Status,
-)
+from otelhealth.model import MetricFamily, ServiceStatus, Status
+from otelhealth.records import BriefReport, CheckRecord, GroupReport, HealthReport, History
 from otelhealth.server.app import create_app
 from otelhealth.server.serve import Server
 from otelhealth.server.settings import Address, ServerSettings

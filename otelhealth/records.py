@@ -1,0 +1,171 @@
+"""What the agent answers, as JSON: the shapes that clients in typed languages decode, so int and float are meant."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class ThresholdRecord(TypedDict):
+    max_response_time_ms: int
+    max_failure_rate: float
+    max_consecutive_failures: int
+
+
+class MeasurementRecord(TypedDict):
+    value: float
+    unit: str
+    status: str
+
+
+class CheckRecord(TypedDict):
+    """One check in `/health/detailed`. Clients in typed languages decode it: int and float are meant."""
+
+    name: str
+    kind: str
+    category: str
+    tier: int
+    enabled: bool
+    status: str
+    last_result: str
+    message: str
+    duration_ms: int
+    last_success: int | None
+    last_failure: int | None
+    last_run: int | None
+    failure_count: int
+    threshold: ThresholdRecord
+    since: int | None
+    measurements: dict[str, MeasurementRecord]
+    details: dict[str, Any]
+    error_type: str | None
+    trace_id: str
+    seconds_since_last: float | None
+    success_rate_7d: float | None
+    avg_response_time_1h: float | None
+    error_count_24h: int
+    flapping: bool
+    stale: bool
+    running: bool
+    maintenance: bool
+    explained_by: str | None
+    groups: list[str]
+    tags: list[str]
+    log: list[str]
+
+
+class RunRecord(TypedDict):
+    """One past run in `/health/checks/{name}/history`."""
+
+    started: float
+    status: str
+    duration_ms: int
+    message: str
+    error_type: str | None
+    trace_id: str
+
+
+class ChangeRecord(TypedDict):
+    """One past state change in `/health/checks/{name}/history`."""
+
+    at: float
+    since: float
+    previous: str
+    status: str
+    message: str
+
+
+class History(TypedDict):
+    name: str
+    runs: list[RunRecord]
+    changes: list[ChangeRecord]
+
+
+class ResponseTimes(TypedDict):
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    average_ms: float
+
+
+class ErrorRates(TypedDict):
+    rate_1min: float
+    rate_5min: float
+    rate_15min: float
+    total_errors_24h: int
+
+
+class Performance(TypedDict):
+    """`performance` of the report; never null: without requests the figures are 0.0, `requests` 0 and `source` None."""
+
+    cpu_usage_percent: float
+    memory_usage_mb: int
+    memory_usage_percent: float
+    disk_usage_percent: float
+    disk_mount: str
+    network_connections: int
+    scope: Literal["container", "host"]
+    response_times: ResponseTimes
+    error_rates: ErrorRates
+    requests: int
+    source: str | None
+
+
+class Summary(TypedDict):
+    healthy: int
+    total: int
+    errors: list[str]
+
+
+class ConfigRecord(TypedDict):
+    """Which configuration is in force, and why a newer one is not."""
+
+    file: str | None
+    loaded: int
+    reloads: int
+    error: str | None
+    restart_needed: list[str]
+
+
+class HealthReport(TypedDict):
+    """`/health/detailed`."""
+
+    status: str
+    timestamp: int
+    service: str
+    version: str
+    uptime_seconds: int
+    starting: bool
+    draining: bool
+    checks: dict[str, CheckRecord]
+    performance: Performance
+    alerts: list[dict[str, Any]]
+    summary: Summary
+    score: float
+    slo: dict[str, Any]
+    groups: dict[str, bool]
+    config: NotRequired[ConfigRecord]
+    agent: NotRequired[dict[str, Any]]
+
+
+class BriefReport(TypedDict):
+    """`/health`."""
+
+    status: str
+    timestamp: int
+    uptime_seconds: int
+    service: str
+    version: str
+    starting: NotRequired[bool]
+    draining: NotRequired[bool]
+
+
+class GroupCheck(TypedDict):
+    status: Literal["ready", "unready"]
+    error: str | None
+
+
+class GroupReport(TypedDict):
+    """`/health/ready`, `/health/startup`."""
+
+    status: Literal["ready", "unready"]
+    checks: dict[str, GroupCheck]
