@@ -1,0 +1,36 @@
+"""What holds for the whole suite: only the machine may cause a skip, and for one of these reasons."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+ALLOWED_SKIPS = (
+    r"no cgroup v2 tree in which this user may limit cpu and memory",
+    r"this machine has no IPv6 loopback",
+    r"which only Linux has$",
+    r"is Linux's$",
+)
+
+_strange: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if not any(re.search(allowed, reason) for allowed in ALLOWED_SKIPS):
+        _strange.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if _strange and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _strange:
+        terminalreporter.section("skipped for a reason that is not in tests/conftest.py", red=True)
+        for line in _strange:
+            terminalreporter.line(line)
