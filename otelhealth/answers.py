@@ -140,7 +140,7 @@ class Answers:
         state = self.rooms.board.states[name]
         if state.status in GOOD:
             return GroupCheck(status="ready", error=None)
-        return GroupCheck(status="unready", error=state.last.message if state.last else "no run has finished yet")
+        return GroupCheck(status="unready", error=state.message(self.rooms.clock.time()) or "no run has finished yet")
 
     def _performance(self, now: float) -> Performance:
         times, rates, requests, source = self.rooms.telemetry.windows.performance(now)

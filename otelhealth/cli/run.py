@@ -23,6 +23,11 @@ except ImportError:  # it has no wheels for some platforms
 else:
     _new_loop = uvloop.new_event_loop
 
+if sys.platform != "win32":
+    from resource import RLIMIT_NOFILE, getrlimit, setrlimit
+
+MOST_FILES = 65_536
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -64,6 +69,15 @@ def banner(config: Config, agent: Agent) -> str:
     )
 
 
+def _raise_file_limit() -> None:
+    """Room for a thousand hanging checks beside those that answer: the usual soft limit is 1,024."""
+    if sys.platform != "win32":
+        soft, hard = getrlimit(RLIMIT_NOFILE)
+        wanted = MOST_FILES if hard < 0 else min(hard, MOST_FILES)
+        if 0 <= soft < wanted:
+            setrlimit(RLIMIT_NOFILE, (wanted, hard))
+
+
 async def _serve(config: Config) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
@@ -86,6 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_or_say(arguments.config)
     if config is None:
         return UNUSABLE
+    _raise_file_limit()
     try:
         with asyncio.Runner(loop_factory=_new_loop) as runner:
             runner.run(_serve(config))
