@@ -174,7 +174,9 @@ class Check(Settings):
     retry_delay: Duration = Field(1.0, le=600, description="Pause before each further attempt.")
     jitter: Share = Field(0.0, description="Share of `every` by which each start is moved at random.")
     grace: Duration | None = Field(
-        None, description="No finished run within every + grace: `unknown`, stale. Default 2 x every."
+        None,
+        description="No finished run within every + grace: `unknown`, stale. Default 2 x every, "
+        "at least the longest that a run may take.",
     )
     tier: Literal[1, 2, 3, 4] = Field(2, description="1 is the most important: its failure makes the service critical.")
     groups: tuple[str, ...] = Field((), description="`live`, `ready`, `startup`, or own groups.")
@@ -188,6 +190,11 @@ class Check(Settings):
         None, max_length=200, description="`service.peer.name`: the other service this check speaks of."
     )
     propagate: bool = Field(True, description="Send `traceparent` to the target.")
+
+    @property
+    def longest_run(self) -> float:
+        """Seconds that all attempts with their pauses may take."""
+        return self.timeout * (self.retries + 1) + self.retry_delay * self.retries
 
     @field_validator("timezone")
     @classmethod

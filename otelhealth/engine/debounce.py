@@ -140,10 +140,8 @@ class Debounce:
     def horizon(self, moment: float) -> float:
         """Seconds after `moment` within which the next run is to have finished."""
         check = self.check
-        grace = 2 * check.every if check.grace is None else check.grace
-        if self._cron is None:
-            return check.every + grace
-        return self._cron.after(moment) - moment + (max(grace, check.timeout) if check.grace is None else grace)
+        grace = max(2 * check.every, check.longest_run) if check.grace is None else check.grace
+        return (check.every if self._cron is None else self._cron.after(moment) - moment) + grace
 
     def shift(self, seconds: float) -> None:
         """The wall clock was set by `seconds`: nothing grows stale by that."""

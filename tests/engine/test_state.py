@@ -201,6 +201,11 @@ def test_a_check_without_a_run_within_its_interval_and_grace_is_stale(grace: str
     assert (subject.status, subject.overdue) == (Status.PASS, False)
 
 
+def test_without_a_grace_of_its_own_a_check_is_not_stale_while_its_longest_run_may_still_go() -> None:
+    subject = state(every="1s", timeout="10s", retries=1, retry_delay="2s")
+    assert subject.horizon(NOW) == 1 + 2 * 10 + 2
+
+
 def test_a_check_whose_runs_are_all_unknown_becomes_unknown_past_its_grace_without_being_stale() -> None:
     subject = state()
     play(subject, "puuuu")
