@@ -1,0 +1,73 @@
+"""An agent as a user starts it: `otelhealth run` with a configuration of its own, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.measure import Child
+
+Checks = Mapping[str, Mapping[str, Any]]
+
+
+def http_checks(count: int, port: int, every: str) -> dict[str, Mapping[str, Any]]:
+    return {
+        f"http-{n}": {"kind": "http", "url": f"http://127.0.0.1:{port}/health", "every": every} for n in range(count)
+    }
+
+
+def configuration(folder: Path, checks: Checks, receiver: int | None, listen: int = 0) -> Path:
+    """A file; JSON is YAML too."""
+    otlp = {"endpoint": f"http://127.0.0.1:{receiver}"} if receiver else {}
+    told = {
+        "service": {"name": "bench"},
+        "server": {"listen": f"127.0.0.1:{listen}"},
+        "store": {"path": str(folder / "store.db")},
+        "telemetry": {"otlp": otlp},
+        "checks": dict(checks),
+    }
+    file = folder / "otelhealth.yaml"
+    file.write_text(json.dumps(told, indent=1))
+    return file
+
+
+class AgentProcess(Child):
+    """Runs until the `with` block ends; made, it answers at `url`, unless nobody waits for that."""
+
+    def __init__(
+        self, checks: Checks, receiver: int | None, *, cpu: int | None = None, listen: int = 0, wait: bool = True
+    ) -> None:
+        self._folder = TemporaryDirectory(prefix="otelhealth-bench-")
+        file = configuration(Path(self._folder.name), checks, receiver, listen)
+        quiet = {name: "" for name in os.environ if name.startswith(("OTEL_", "OTELHEALTH_"))}
+        super().__init__("otelhealth", "run", "--log-level", "warning", "-c", str(file), cpu=cpu, environment=quiet)
+        self.url = ""
+        while wait and not self.url:
+            if found := re.match(r"\s+answers\s+(http://[^/]+)", self.line()):
+                self.url = found[1]
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def figures(self) -> dict[str, float]:
+        """All of `/metrics` by its text up to the value."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=60) as answer:
+            lines = answer.read().decode().splitlines()
+        found = {}
+        for line in lines:
+            if line and not line.startswith("#"):
+                with suppress(ValueError):
+                    found[line.split(" # ")[0].rpartition(" ")[0]] = float(line.split(" # ")[0].rpartition(" ")[2])
+        return found
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        self._folder.cleanup()
