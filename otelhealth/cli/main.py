@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import sys
@@ -58,14 +59,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         lead = "" if wanted else f"otelhealth: unknown command {name!r}\n"
         print(lead + _overview(), file=sys.stdout if wanted else sys.stderr)
         return 0 if wanted and name else 3
-    command: Command = importlib.import_module(f"otelhealth.cli.{name}")
-    parser = _Parser(prog=f"otelhealth {name}", description=COMMANDS[name])
-    command.configure(parser)
+    gc.disable()  # what a start makes stays: looking through it again and again is a tenth of the way
     try:
+        command: Command = importlib.import_module(f"otelhealth.cli.{name}")
+        parser = _Parser(prog=f"otelhealth {name}", description=COMMANDS[name])
+        command.configure(parser)
         return command.run(parser.parse_args(words[1:]))
     except BrokenPipeError:  # the reader (head, grep -q) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    finally:
+        gc.enable()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -27,6 +28,7 @@ if sys.platform != "win32":
     from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 
 MOST_FILES = 65_536
+SETTLED = 15.0  # s after the start by which each check has run and made what it keeps
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +80,13 @@ def _raise_file_limit() -> None:
             setrlimit(RLIMIT_NOFILE, (wanted, hard))
 
 
+def _settle() -> None:
+    """Collect garbage from now on, but never again look through what stays: with 10,000 checks that takes 0.6 s."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
 async def _serve(config: Config) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
@@ -88,6 +97,7 @@ async def _serve(config: Config) -> None:
         agent.telemetry.set_global()
         reloads: set[asyncio.Task[None]] = set()
         loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(loop.create_task(agent.reload())))
+        loop.call_later(SETTLED, _settle)
         print(banner(config, agent), flush=True)
         await stopped.wait()
 

@@ -57,6 +57,8 @@ class Instruments(Figures):
         for series in bound.series() if bound else ():
             if isinstance(series, Buckets) or series.owner is None or series.owner is bound:
                 series.table.drop(series)
+        if bound:
+            bound.readings.clear()  # they know their owner: a ring that only the garbage collector would open
 
     def record(self, check: Check, result: CheckResult, state: Status) -> None:
         """One finished run: its duration (with the run as exemplar), its measurements, and the debounced `state`."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -71,6 +72,11 @@ def test_an_unknown_command_ends_with_3_and_names_the_commands(capsys: pytest.Ca
     said = capsys.readouterr().err
     assert "unknown command 'rum'" in said
     assert "validate" in said
+
+
+def test_a_command_leaves_the_garbage_collector_on() -> None:
+    main(["probe", "http://127.0.0.1:1/"])
+    assert gc.isenabled()
 
 
 def test_a_usage_error_ends_with_3() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from typing import Any, Literal
 
@@ -196,6 +197,14 @@ def test_a_forgotten_check_leaves_nothing_behind_but_what_another_reads_too() ->
     assert not any(("otelhealth.check.name", "api") in point.attributes for point in left)
     instruments.record(other, result(Status.PASS, *told), Status.PASS)
     assert "otelhealth.sample.open" in {family.name for family in instruments.families()}
+
+
+def test_a_forgotten_check_is_freed_without_the_garbage_collector() -> None:
+    instruments = Instruments(ManualClock())
+    instruments.record(CHECK, result(Status.PASS, Measurement("level", 0.5, "1")), Status.PASS)
+    gc.collect()
+    instruments.forget("api")
+    assert gc.collect() == 0
 
 
 def test_a_check_that_a_reload_changed_goes_on_counting() -> None:
