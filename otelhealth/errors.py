@@ -6,12 +6,29 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_USER_INFO = re.compile(r"(://)[^/@\s]+@")
+_HOST = re.compile(r"(?:\[[^\]]*\]|[^:@]*)(?::\d*)?")  # with its port
+# What would forge a line of a log, move a terminal's cursor, or cannot be written at all.
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
 def redacted(text: str) -> str:
     """A foreign text, such as an exception's, without the user info of the URLs in it."""
-    return _USER_INFO.sub(r"\1***@", text)
+    return re.sub(r"\S+", _without_user_info, text) if "://" in text and "@" in text else text
+
+
+def _without_user_info(word: re.Match[str]) -> str:
+    """A password may hold `@`, and `/` where it was not escaped; a path after a plain host may hold `@` too."""
+    before, mark, rest = word[0].partition("://")
+    inside, at, after = rest.rpartition("@")
+    host, slash, _ = inside.partition("/")
+    if not at or (slash and _HOST.fullmatch(host)):
+        return word[0]
+    return f"{before}{mark}***@{after}"
+
+
+def one_line(text: str, most: int) -> str:
+    """A foreign text as one printable line of at most `most` characters."""
+    return _UNFIT.sub(" ", text[:most])
 
 
 class OtelHealthError(Exception):

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import httptools
 
+from otelhealth.errors import OtelHealthError
 from otelhealth.telemetry.settings import Otlp
 from otelhealth.version import __version__
 
@@ -29,6 +30,7 @@ class Reply:
         self.status = 0
         self.headers: dict[str, str] = {}
         self.body = b""
+        self.size = 0  # bytes received, headers included
         self.complete = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -36,8 +38,6 @@ class Reply:
 
     def on_body(self, body: bytes) -> None:
         self.body += body
-        if len(self.body) > _MAX_REPLY:
-            raise ConnectionError("the answer is larger than 1 MiB")
 
     def on_message_complete(self) -> None:
         self.complete = True
@@ -94,7 +94,10 @@ class Connection:
     def _connect(self, deadline: float) -> socket.socket:
         peer = self._proxy or self._url
         port = peer.port or (443 if peer.scheme == "https" else 80)
-        raw = socket.create_connection((peer.hostname or "", port), timeout=_left(deadline))
+        try:
+            raw = socket.create_connection((peer.hostname or "", port), timeout=_left(deadline))
+        except UnicodeError as error:  # an empty or too long label; no OSError
+            raise ConnectionError(f"{peer.hostname} is not a host name") from error
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is None:
@@ -130,9 +133,13 @@ class Connection:
             reply = Reply()
             parser = httptools.HttpResponseParser(reply)
             while not reply.complete:
-                self._feed(parser, _receive(connected, deadline))
+                data = _receive(connected, deadline)
+                reply.size += len(data)
+                if reply.size > _MAX_REPLY:
+                    raise ConnectionError("the answer is larger than 1 MiB")
+                self._feed(parser, data)
             reply.status = parser.get_status_code()
-            keep = parser.should_keep_alive()
+            keep = parser.should_keep_alive() and reply.status >= 200  # after an interim answer another one follows
             return reply
         finally:
             if keep:
@@ -176,7 +183,7 @@ def _tls(receiver: Otlp) -> ssl.SSLContext:
 
 
 def _proxy(url: SplitResult) -> SplitResult | None:
-    """The proxy that `HTTP(S)_PROXY` and `NO_PROXY` name for this receiver."""
+    """The proxy that `HTTP(S)_PROXY` and `NO_PROXY` name for this receiver; OtelHealthError where it is none."""
     if not any(name.lower() == f"{url.scheme}_proxy" for name in os.environ):
         return None
     from urllib import request  # noqa: PLC0415 - only where a proxy is set
@@ -184,7 +191,15 @@ def _proxy(url: SplitResult) -> SplitResult | None:
     found = request.getproxies_environment().get(url.scheme)
     if not found or request.proxy_bypass(url.netloc.rpartition("@")[2]):
         return None
-    return urlsplit(found if "://" in found else f"http://{found}")
+    proxy = urlsplit(found if "://" in found else f"http://{found}")
+    try:
+        usable = bool(proxy.hostname) and proxy.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        remedy = "write one such as http://proxy:3128, or name the receiver in NO_PROXY"
+        raise OtelHealthError(f"the proxy of {url.scheme.upper()}_PROXY is not a URL", remedy)
+    return proxy
 
 
 def _proxy_authorization(proxy: SplitResult) -> dict[str, str]:

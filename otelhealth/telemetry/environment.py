@@ -8,7 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
+
+from otelhealth.checks.request import header_problem
+from otelhealth.checks.url import Url
 
 _log = logging.getLogger(__name__)
 Path = tuple[str, ...]
@@ -56,6 +59,9 @@ def _headers(value: str) -> dict[str, str]:
     found = _pairs(value)
     if not found:
         raise ValueError("no header found; write name=value,name=value")
+    for name, text in found.items():
+        if problem := header_problem(name, text):
+            raise ValueError(problem)
     return found
 
 
@@ -68,10 +74,16 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return read
 
 
-def _endpoint(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{value!r} is no URL; write one such as http://127.0.0.1:4318")
+def endpoint(value: str) -> str:
+    """An OTLP receiver's URL as it was written; raises ValueError, in words that repeat no credentials."""
+    value = value.strip()
+    if "@" in value:
+        raise ValueError("an OTLP endpoint holds no credentials; send them as a header, such as authorization")
+    if not value.startswith(("http://", "https://")):
+        raise ValueError(f"{value!r} is not an OTLP endpoint; write one such as http://127.0.0.1:4318")
+    if not value.isascii():
+        raise ValueError("an OTLP endpoint is written in ASCII; write other characters of a path as %C3%A9")
+    Url.parse(value)
     return value
 
 
@@ -102,7 +114,7 @@ def _sent(value: str) -> bool:
 
 
 _RECEIVER: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "ENDPOINT": ("endpoint", _endpoint),
+    "ENDPOINT": ("endpoint", endpoint),
     "HEADERS": ("headers", _headers),
     "PROTOCOL": ("protocol", _one_of("http/protobuf", "grpc")),
     "TIMEOUT": ("timeout", _seconds),

@@ -8,11 +8,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
+from otelhealth.errors import one_line
 from otelhealth.telemetry.settings import Batched, SignalName
 from otelhealth.telemetry.transport import Outcome, Sender
 from otelhealth.telemetry.wire import Envelope
 
 _log = logging.getLogger(__name__)
+_SAID = 300  # characters of a receiver's own reason
 Count = Callable[[str | None, int], None]  # (error.type or None, items)
 
 
@@ -37,9 +39,8 @@ class Ledger:
         if problem is None:
             _log.warning("export of %s works again", self._signal)
         else:
-            _log.error(
-                "export of %s fails: %s; further failures are only counted", self._signal, outcome.message or problem
-            )
+            said = one_line(outcome.message, _SAID) or problem
+            _log.error("export of %s fails: %s; further failures are only counted", self._signal, said)
 
     def overflow(self, items: int) -> None:
         self.enter(Outcome("queue_full", "more waits than may wait (max_queue)"), items)

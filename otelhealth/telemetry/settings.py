@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Literal, Self, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
 from otelhealth.checks.base import Settings
-from otelhealth.telemetry.environment import overrides
+from otelhealth.checks.request import header_problem
+from otelhealth.telemetry.environment import endpoint, overrides
 from otelhealth.units import Duration, LocalPath
 
 Model = TypeVar("Model", bound=Settings)
@@ -42,12 +42,15 @@ class Otlp(Settings):
     @field_validator("endpoint")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
-        if value is None or not value.strip():
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{value!r} is not an OTLP endpoint; write one such as http://127.0.0.1:4318")
-        return value.strip()
+        return endpoint(value) if value is not None and value.strip() else None
+
+    @field_validator("headers")
+    @classmethod
+    def _can_be_sent(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, value in headers.items():
+            if problem := header_problem(name, value.get_secret_value()):
+                raise ValueError(problem)
+        return headers
 
 
 class Signal(Settings):

@@ -66,7 +66,7 @@ class Telemetry:
         self.spans = Spans(self.tracer)
         self.events = Events(records.put if records else None, clock)
         self.windows = Windows(clock)
-        self.export_path = export_path(settings)
+        self.export_path = export_path(settings, resource.get("service.instance.id", ""))
         self._sdk: SdkProviders | None = None
         self._sdk_lock = threading.Lock()
 
@@ -196,10 +196,10 @@ def _receivers(settings: TelemetrySettings) -> dict[SignalName, Otlp]:
     return {signal: receiver for signal in signals if (receiver := settings.receiver(signal))}
 
 
-def export_path(settings: TelemetrySettings) -> ExportPath | None:
-    """Where telemetry goes; None where nothing is exported."""
+def export_path(settings: TelemetrySettings, instance: str = "") -> ExportPath | None:
+    """Where telemetry of that `service.instance.id` goes; None where nothing is exported."""
     for signal, receiver in _receivers(settings).items():
         endpoint = settings.otlp.endpoint or (receiver.endpoint or "").removesuffix(f"/v1/{signal}")
         headers = {name: value.get_secret_value() for name, value in receiver.headers.items()}
-        return ExportPath(endpoint, headers, receiver.protocol)
+        return ExportPath(endpoint, headers, receiver.protocol, instance)
     return None

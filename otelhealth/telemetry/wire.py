@@ -147,6 +147,8 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     while True:
         byte = data[at]
         at += 1
+        if shift > 63:
+            raise ValueError("a number of more than 64 bits")  # adding up 1 MiB of them takes minutes
         result |= (byte & 127) << shift
         if byte < 128:
             return result, at

@@ -95,7 +95,11 @@ def test_a_disabled_sdk_sends_nothing() -> None:
     [
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "'soon' is not a positive number"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "'http/json' is none of http/protobuf, grpc"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "'collector:4318' is no URL; write one such as http://"),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "collector:4318",
+            "'collector:4318' is not an OTLP endpoint; write one such as http://",
+        ),
         ("OTEL_EXPORTER_OTLP_HEADERS", "s3cret", "no header found; write name=value,name=value"),
         ("OTEL_TRACES_EXPORTER", "console", "'console' is none of otlp, none"),
     ],

@@ -93,13 +93,6 @@ def test_a_time_to_come_back_that_cannot_be_read_is_none() -> None:
     assert reply.retry_after() == 0.0
 
 
-def test_an_answer_without_end_is_cut_off() -> None:
-    reply = Reply()
-    reply.on_body(b"x" * (1 << 20))
-    with pytest.raises(ConnectionError, match="larger than 1 MiB"):
-        reply.on_body(b"x")
-
-
 def test_a_partial_success_counts_what_was_rejected(receiver: Receiver) -> None:
     partial = ExportTracePartialSuccess(rejected_spans=3, error_message="too old")
     receiver.answer = Answer(body=ExportTraceServiceResponse(partial_success=partial).SerializeToString())

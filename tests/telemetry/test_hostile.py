@@ -1,0 +1,126 @@
+"""Receivers that mean harm, and settings no request can be made of: an export thread outlives both."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from pydantic import ValidationError
+
+from otelhealth.errors import OtelHealthError
+from otelhealth.telemetry import TelemetrySettings
+from otelhealth.telemetry.export import Ledger
+from otelhealth.telemetry.settings import Otlp
+from otelhealth.telemetry.transport import HttpSender, Outcome
+from otelhealth.telemetry.wire import rejected
+
+
+def sender(endpoint: str) -> HttpSender:
+    return HttpSender(Otlp.model_validate({"endpoint": endpoint, "timeout": "900ms"}))
+
+
+@contextlib.contextmanager
+def answering(head: bytes, forever: bytes) -> Iterator[str]:
+    """A receiver that answers `head`, and then `forever` as long as anyone listens; its URL."""
+
+    def answer() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                peer, _ = server.accept()
+                with peer, contextlib.suppress(OSError):
+                    peer.recv(65536)
+                    peer.sendall(head)
+                    while forever:
+                        peer.sendall(forever)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("head", "forever"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", b"x: y\r\n" * 10_000),
+        (b"HTTP/1.1 200 OK\r\nx: ", b"y" * 60_000),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"y" * 60_000),
+    ],
+    ids=["headers", "header", "body"],
+)
+def test_an_answer_without_end_is_given_up_by_its_size_and_not_by_the_deadline(head: bytes, forever: bytes) -> None:
+    with answering(head, forever) as url:
+        sending = HttpSender(Otlp.model_validate({"endpoint": url, "timeout": "20s"}))
+        sending.close()  # no retries
+        outcome = sending.send(b"x")
+    assert outcome == Outcome("connection_error", "the answer is larger than 1 MiB")
+
+
+def test_a_connection_is_not_kept_after_an_interim_answer() -> None:
+    with answering(b"HTTP/1.1 103 Early Hints\r\n\r\n", b"") as url:
+        sending = sender(url)
+        assert sending.send(b"x").error_type == "103"
+        assert sending.send(b"x").error_type == "103"
+        sending.close()
+
+
+def test_a_number_without_end_in_an_answer_is_no_number() -> None:
+    assert rejected(b"\xff" * 2**20) == (0, "")
+
+
+def test_what_a_receiver_says_is_logged_as_one_short_line(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR, "otelhealth"):
+        Ledger("traces", lambda _problem, _count: None).enter(Outcome(rejected=1, message="a\nFORGED\x1b[2J" * 1000), 1)
+    [message] = caplog.messages
+    assert message.startswith("export of traces fails: a FORGED [2Ja FORGED")
+    assert len(message) < 400
+
+
+def test_a_name_that_cannot_be_one_is_a_failed_connection() -> None:
+    sending = sender("http://collector..example:4318")
+    assert sending.send(b"x") == Outcome("connection_error", "collector..example is not a host name")
+    sending.close()
+
+
+@pytest.mark.parametrize("proxy", ["http://user:s3cret@proxy:port", "http://user:s3cret@:3128", "http://proxy:0"])
+def test_a_proxy_that_is_no_url_is_refused_before_anything_is_sent(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    with pytest.raises(OtelHealthError, match="the proxy of HTTP_PROXY is not a URL; write one such as") as raised:
+        sender("http://collector.example:4318")
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        ({"endpoint": "http://user:s3cret@collector:4318"}, "an OTLP endpoint holds no credentials"),
+        ({"endpoint": "user:s3cret@collector:4318"}, "an OTLP endpoint holds no credentials"),
+        ({"endpoint": "http://collector:99999"}, "the port or host of this URL cannot be read"),
+        ({"endpoint": "http://collector/a b"}, "a URL holds no spaces"),
+        ({"endpoint": "http://collector/é"}, "an OTLP endpoint is written in ASCII"),
+        ({"endpoint": "http://collector", "headers": {"a": "s3cret\r\nx: y"}}, "holds a line break"),
+        ({"endpoint": "http://collector", "headers": {"a": "s3cret€"}}, "a character that HTTP cannot carry"),
+        ({"endpoint": "http://collector", "headers": {"content-length": "s3cret"}}, "is set by otelhealth"),
+    ],
+)
+def test_what_no_request_can_be_made_of_is_refused_without_showing_it(told: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence) as raised:
+        TelemetrySettings.model_validate({"otlp": told})
+    assert "s3cret" not in str(raised.value)
+
+
+def test_credentials_in_a_variable_are_not_said(caplog: pytest.LogCaptureFixture) -> None:
+    told = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "user:s3cret@collector:4318",
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=s3cret%0D%0Ax: y",
+    }
+    with caplog.at_level(logging.WARNING, "otelhealth"):
+        assert TelemetrySettings().with_environment(told) == TelemetrySettings()
+    assert len(caplog.messages) == 2
+    assert "s3cret" not in caplog.text
