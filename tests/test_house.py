@@ -136,12 +136,14 @@ def test_every_lint_exception_has_its_reason_on_its_line() -> None:
 def test_a_kind_is_one_source_file_one_test_file_and_one_row_of_the_readme(kind: str) -> None:
     assert (PACKAGE / "kinds" / f"{kind}.py").is_file()
     assert (ROOT / "tests" / "kinds" / f"test_{kind}.py").is_file()
-    assert len(re.findall(rf"^\| `{kind}` \|", (ROOT / "README.md").read_text(), re.MULTILINE)) == 1
+    rows = re.findall(rf"^\| `{kind}` \| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert rows == [all_kinds()[kind].summary]
 
 
 @pytest.mark.parametrize(("kind", "check"), all_kinds().items(), ids=list(all_kinds()))
 def test_a_kind_describes_itself_its_fields_and_its_measurements(kind: str, check: type[Check]) -> None:
-    assert check.summary, kind
+    assert re.match(r"[a-z]|[A-Z]{2}", check.summary), kind
+    assert not check.summary.endswith(".")
     assert [name for name, field in check.model_fields.items() if name != "kind" and not field.description] == []
     for quantity in check.quantities:
         assert quantity.description

@@ -39,7 +39,7 @@ class Expect(Settings):
 class DnsCheck(Check):
     """One question to one name server."""
 
-    summary: ClassVar[str] = "A DNS look-up: code, records, time; over UDP or TCP, of any server."
+    summary: ClassVar[str] = "a DNS look-up: code, records, time; over UDP or TCP, of any server"
     quantities: ClassVar[tuple[Quantity, ...]] = (
         Quantity(
             "lookup_duration",

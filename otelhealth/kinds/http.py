@@ -27,7 +27,7 @@ from otelhealth.units import Size, duration_text, size_text
 class HttpCheck(Check, TlsOptions):
     """GET (or another method) of one URL on a new connection."""
 
-    summary: ClassVar[str] = "An HTTP endpoint: status, headers, text, regex, JSON; phases, redirects, certificate."
+    summary: ClassVar[str] = "an HTTP endpoint: status, headers, text, regex, JSON; phases, redirects, certificate"
     requests: ClassVar[bool] = True
     quantities: ClassVar[tuple[Quantity, ...]] = (
         Quantity(

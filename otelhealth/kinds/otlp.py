@@ -43,7 +43,7 @@ class Canary:
 class OtlpCheck(Check, TlsOptions):
     """Each link from the agent to where people look."""
 
-    summary: ClassVar[str] = "The export path: the Collector takes OTLP; a canary arrives in Jaeger and Prometheus."
+    summary: ClassVar[str] = "the export path: the Collector takes OTLP; a canary arrives in Jaeger and Prometheus"
     quantities: ClassVar[tuple[Quantity, ...]] = (
         Quantity("collector_duration", "s", "gauge", "An empty export to the Collector.", "otelhealth.otlp.duration"),
         Quantity("trace_age", "s", "gauge", "Age of the last trace found in Jaeger.", "otelhealth.otlp.trace.age"),

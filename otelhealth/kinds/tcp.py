@@ -51,7 +51,7 @@ class Step(Settings):
 class TcpCheck(Check, TlsOptions):
     """Connects, and speaks the dialogue if one is given."""
 
-    summary: ClassVar[str] = "A TCP port or unix socket: connects, with TLS and a send/expect dialogue if wanted."
+    summary: ClassVar[str] = "a TCP port or unix socket: connects, with TLS and a send/expect dialogue if wanted"
     quantities: ClassVar[tuple[Quantity, ...]] = (
         days_quantity("certificate_days"),
         *phase_quantities("dns", "connect", "tls", "dialogue"),

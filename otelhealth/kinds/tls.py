@@ -29,7 +29,7 @@ _OF_THE_CERTIFICATE = {"tls_expired", "tls_hostname_mismatch", "tls_not_yet_vali
 class TlsCheck(Check, TlsOptions):
     """A handshake, and the certificate it shows."""
 
-    summary: ClassVar[str] = "A TLS certificate: days left, chain, host name."
+    summary: ClassVar[str] = "a TLS certificate: days left, chain, host name"
     quantities: ClassVar[tuple[Quantity, ...]] = (
         days_quantity("days_left"),
         *phase_quantities("dns", "connect", "tls"),
