@@ -15,12 +15,14 @@ from opentelemetry.trace import Span, Tracer
 from otelhealth.checks.base import Check, Context
 from otelhealth.checks.levels import LevelJudge
 from otelhealth.clock import Clock
-from otelhealth.errors import MissingLibraryError, OtelHealthError, ProbeError, ThreadsBlockedError, redacted
+from otelhealth.engine.sound import sound
+from otelhealth.errors import MissingLibraryError, OtelHealthError, ProbeError, ThreadsBlockedError, one_line, redacted
 from otelhealth.model import CheckResult, Status, Surroundings, Threads
 from otelhealth.units import duration_text
 
 CLOSING = 1.0  # s that a probe has to close what it opened, once cancelled
 TIMEOUT = "timeout"
+BAD_RESULT = "bad_result"
 log = logging.getLogger("otelhealth.runner")
 
 
@@ -77,11 +79,16 @@ async def _act(check: Check, ctx: Context) -> CheckResult:
     """The probe and what its exceptions mean."""
     try:
         result: object = await check.probe(ctx)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a probe raises, a run gives a result
-        return outcome(error, ctx)
-    if isinstance(result, CheckResult):
-        return result
-    return CheckResult(Status.UNKNOWN, f"the probe returned {type(result).__name__}, no CheckResult", "bad_result")
+    except (asyncio.CancelledError, GeneratorExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a probe raises, a run gives a result
+        result = outcome(error, ctx)
+    if not isinstance(result, CheckResult):
+        return CheckResult(Status.UNKNOWN, f"the probe returned {type(result).__name__}, no CheckResult", BAD_RESULT)
+    try:
+        return sound(result)
+    except Exception as error:  # noqa: BLE001 - a user's objects may raise anything where they are read
+        return CheckResult(Status.UNKNOWN, f"the probe returned a result that is none: {_said(error)}", BAD_RESULT)
 
 
 class Runner:
@@ -226,7 +233,10 @@ def outcome(error: BaseException, ctx: Context) -> CheckResult:
 
 
 def _said(error: BaseException) -> str:
-    return redacted(str(error))[:300]
+    try:
+        return one_line(redacted(str(error)), 300)
+    except Exception as again:  # noqa: BLE001 - an exception's text is a user's code too
+        return f"its text raised {type(again).__name__}"
 
 
 def _where(error: BaseException) -> str:

@@ -150,8 +150,9 @@ class PythonCheck(Check):
                 return await function(**arguments)
             returned = await ctx.in_thread(lambda: function(**arguments))
             return await returned if isinstance(returned, Awaitable) else returned
-        except SystemExit as error:  # would end the event loop, and the agent with it
-            raise ProbeError("SystemExit", f"the function ended with exit code {error.code}") from error
+        except (SystemExit, KeyboardInterrupt) as error:  # would end the event loop, and the agent with it
+            said = f"ended with exit code {error.code}" if isinstance(error, SystemExit) else "interrupted itself"
+            raise ProbeError(type(error).__name__, f"the function {said}") from error
 
 
 def _said(error: Exception) -> str:

@@ -264,3 +264,36 @@ async def test_a_checks_memory_lives_until_it_is_forgotten() -> None:
     assert [(await run(sample(), act, using)).message for _ in range(2)] == ["1", "2"]
     using.forget("db")
     assert (await run(sample(), act, using)).message == "1"
+
+
+class EndsAllError(BaseException):
+    """As gevent.Timeout and pytest's own: no Exception."""
+
+
+class SpeechlessError(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+async def test_an_exception_of_any_base_makes_a_result() -> None:
+    result = await run(sample("db"), raising(EndsAllError("over")))
+    assert (result.status, result.message, result.error_type) == (Status.UNKNOWN, "EndsAllError: over", "EndsAllError")
+
+
+async def test_an_exception_that_cannot_be_told_makes_a_result() -> None:
+    result = await run(sample("db"), raising(SpeechlessError()))
+    assert (result.status, result.message) == (Status.UNKNOWN, "SpeechlessError: its text raised ValueError")
+
+
+async def test_a_result_that_nobody_could_tell_is_unknown() -> None:
+    async def act(_: Context) -> CheckResult:
+        return passed("fine", details=[1])  # type: ignore[arg-type]  # what a careless author does
+
+    result = await run(sample("db"), act)
+    assert (result.status, result.error_type) == (Status.UNKNOWN, "bad_result")
+    assert result.message == "the probe returned a result that is none: details that are a list"
+
+
+async def test_what_a_target_says_forges_no_line_of_a_log() -> None:
+    result = await run(sample("db"), raising(ProbeError("refused", "said no\nERROR forged\x1b[2J")))
+    assert (result.status, result.message) == (Status.FAIL, "said no ERROR forged [2J")

@@ -95,6 +95,7 @@ class OutOfStockError(Exception):
         ),
         (TimeoutError("too slow"), "timeout", "too slow"),
         (SystemExit(3), "SystemExit", "the function ended with exit code 3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt", "the function interrupted itself"),
     ],
 )
 @pytest.mark.parametrize("asynchronous", [False, True])
