@@ -42,6 +42,12 @@ class Reply:
     def on_message_complete(self) -> None:
         self.complete = True
 
+    def lets_go_on(self, version: str) -> bool:
+        """Whether its connection may carry another request; the parser itself forgets that when the message ends."""
+        framed = "content-length" in self.headers or "transfer-encoding" in self.headers
+        closes = "close" in self.headers.get("connection", "").lower()
+        return version == "1.1" and framed and not closes and self.status >= 200  # an interim answer has another behind
+
     def retry_after(self) -> float:
         """Seconds that `Retry-After` asks for; 0.0 without one."""
         value = self.headers.get("retry-after", "")
@@ -139,7 +145,7 @@ class Connection:
                     raise ConnectionError("the answer is larger than 1 MiB")
                 self._feed(parser, data)
             reply.status = parser.get_status_code()
-            keep = parser.should_keep_alive() and reply.status >= 200  # after an interim answer another one follows
+            keep = reply.lets_go_on(parser.get_http_version())
             return reply
         finally:
             if keep:

@@ -27,6 +27,7 @@ class Request:
     headers: dict[str, str]
     body: bytes  # as decoded from its content-encoding
     compressed: int
+    peer: int = 0  # the port it came from, one per connection
 
 
 @dataclass
@@ -120,7 +121,7 @@ class Receiver:
                 raw = self.rfile.read(int(self.headers["content-length"]))
                 body = gzip.decompress(raw) if self.headers.get("content-encoding") == "gzip" else raw
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                receiver.requests.append(Request(self.path, headers, body, len(raw)))
+                receiver.requests.append(Request(self.path, headers, body, len(raw), self.client_address[1]))
                 self._answer(receiver.answers.pop(0) if receiver.answers else receiver.answer)
 
             def _answer(self, answer: Answer) -> None:

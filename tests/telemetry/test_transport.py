@@ -40,10 +40,19 @@ def test_a_request_is_compressed_and_carries_its_headers_over_one_connection(rec
     for _ in range(3):
         assert sending.send(b"body" * 100) == Outcome()
     assert [request.body for request in receiver.requests] == [b"body" * 100] * 3
+    assert len({request.peer for request in receiver.requests}) == 1
     assert receiver.requests[0].compressed < 100
     headers = receiver.requests[0].headers
     assert (headers["x-tenant"], headers["content-type"]) == ("shop", "application/x-protobuf")
     assert headers["user-agent"].startswith("otelhealth/")
+    sending.close()
+
+
+def test_a_receiver_that_says_so_gets_a_connection_for_each_request(receiver: Receiver) -> None:
+    receiver.answer = Answer(headers={"connection": "close"})
+    sending = sender(receiver.endpoint)
+    assert [sending.send(b"x") for _ in range(2)] == [Outcome()] * 2
+    assert len({request.peer for request in receiver.requests}) == 2
     sending.close()
 
 
