@@ -20,7 +20,7 @@ from otelhealth.clock import ManualClock
 from otelhealth.errors import OtelHealthError
 from otelhealth.model import CheckResult, StateChange, Status
 from otelhealth.store import Keep, Store, StoreSettings, default_path
-from otelhealth.store.writer import MOST_RUNS
+from otelhealth.store.backlog import MOST_RUNS
 
 NOW = 1_700_000_000.0
 
@@ -91,7 +91,8 @@ async def test_states_and_counters_survive_a_restart(tmp_path: Path) -> None:
     async with opened(tmp_path / "s.db") as store:
         store.run(run(), {"status": "pass", "n": 1})
         store.run(run(), {"status": "pass", "n": 2})
-        store.change(change(), {"status": "fail", "n": 3})
+        store.change(change())
+        store.state("db", {"status": "fail", "n": 3})
         store.state("api", {"status": "warn"})
         store.count("errors", [1, 2])
         store.count("errors", [1, 2, 3])
@@ -186,7 +187,8 @@ from otelhealth.store import Store
 async def main():
     store = Store({str(tmp_path / "s.db")!r})
     store.open()
-    store.change(StateChange("db", Status.PASS, Status.FAIL, time.time(), time.time()), {{"status": "fail"}})
+    store.change(StateChange("db", Status.PASS, Status.FAIL, time.time(), time.time()))
+    store.state("db", {{"status": "fail"}})
     while not (await store.history("db", 0, 1))["changes"]:
         await asyncio.sleep(0.01)
     print("written", flush=True)

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from otelhealth.clock import Clock
 from otelhealth.errors import OtelHealthError
-from otelhealth.model import CheckResult, StateChange, Status
-from otelhealth.records import ChangeRecord, History, RunRecord
+from otelhealth.records import History
+from otelhealth.store.backlog import Batch
+from otelhealth.store.hours import Hours
 from otelhealth.store.lock import Lock
+from otelhealth.store.rows import change_record, change_row, decoded, encoded, run_record, run_row
 
-MEMORY = ":memory:"
-ROLL_UP = 300.0  # s between writes of the hourly roll-ups
 PRUNE = 50  # rows at least that a write may prune, besides twice what it wrote
 VERSION = 1
-_CODES = {status: number for number, status in enumerate(Status)}
-_STATUSES = tuple(status.value for status in Status)
 _SCHEMA = """
 CREATE TABLE checks (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE states (name TEXT PRIMARY KEY, at REAL NOT NULL, snapshot TEXT NOT NULL) WITHOUT ROWID;
@@ -37,15 +33,11 @@ CREATE TABLE hours (check_id INTEGER NOT NULL, hour INTEGER NOT NULL, passed INT
     PRIMARY KEY (check_id, hour)) WITHOUT ROWID;
 CREATE TABLE counters (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-_ADD_HOUR = """
-INSERT INTO hours VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET passed = passed + excluded.passed,
-    warned = warned + excluded.warned, failed = failed + excluded.failed, unknown = unknown + excluded.unknown,
-    seconds = seconds + excluded.seconds
-"""
 _PRUNE = {  # oldest rows first, a few at a time; the last parameter is how many
     "runs": "DELETE FROM runs WHERE id IN (SELECT id FROM runs ORDER BY id LIMIT ?2) AND started < ?1",
     "changes": "DELETE FROM changes WHERE id IN (SELECT id FROM changes ORDER BY id LIMIT ?2) AND at < ?1",
 }
+_REMEDY = "make its folder writable, or set `store.path` (`:memory:` keeps nothing)"
 log = logging.getLogger("otelhealth.store")
 
 
@@ -66,8 +58,7 @@ class Database:
         self._lock = Lock(path) if isinstance(path, Path) else None
         self._ids: dict[str, int] = {}
         self._new: list[str] = []  # names whose ids the present transaction made
-        self._hours: dict[tuple[int, int], list[float]] = {}  # (check, hour) -> pass, warn, fail, unknown, seconds
-        self._rolled_up = clock.monotonic()
+        self._hours = Hours(history, clock)
 
     def open(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
         """See `Store.open`."""
@@ -85,49 +76,27 @@ class Database:
             self._release()
             raise OtelHealthError(f"the store {self._path} cannot be used: {error}", _REMEDY) from error
 
-    def write(
-        self,
-        runs: Sequence[CheckResult],
-        changes: Sequence[StateChange],
-        states: Mapping[str, Mapping[str, Any]],
-        counters: Mapping[str, Any],
-    ) -> None:
-        """One transaction, a little pruning in it. Raises sqlite3.Error, and then nothing is written."""
+    def write(self, batch: Batch) -> None:
+        """One transaction, a little pruning in it. Raises sqlite3.Error, and then nothing of it is written."""
+        if self._hours.due:
+            self._hours.write(self._connection)
         now = self._clock.time()
-        kept = [(name, now, text) for name, text in _encoded(states)]
+        states = [(name, now, text) for name, text in encoded(batch.states)]
         try:
             with self._connection as into:
-                rows = [self._run_row(run) for run in runs]
-                into.executemany("INSERT INTO runs VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", rows)
-                told = [self._change_row(change) for change in changes]
-                into.executemany("INSERT INTO changes VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", told)
-                into.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?)", kept)
-                into.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?)", _encoded(counters))
+                runs = [run_row(self._id(run.name), run) for run in batch.runs]
+                into.executemany("INSERT INTO runs VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", runs)
+                changes = [change_row(self._id(change.name), change) for change in batch.changes]
+                into.executemany("INSERT INTO changes VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", changes)
+                into.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?)", states)
+                into.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?)", encoded(batch.counters))
                 self._prune(now, PRUNE + 2 * len(runs))
         except sqlite3.Error:
-            self._forget(self._new)
+            self._forget_new()
             raise
         self._new.clear()
-        self._count(runs)
-
-    def _count(self, runs: Sequence[CheckResult]) -> None:
-        for run in runs:
-            hour = self._hours.setdefault((self._ids[run.name], int(run.started // 3600)), [0, 0, 0, 0, 0.0])
-            hour[_CODES[run.status]] += 1
-            hour[4] += run.duration
-        if self._clock.monotonic() - self._rolled_up >= ROLL_UP:
-            self.roll_up()
-
-    def roll_up(self) -> None:
-        """Add what was counted since the last time to the hours, 100 at a time so that nothing else waits long."""
-        self._rolled_up = self._clock.monotonic()
-        while self._hours:
-            some = [self._hours.popitem() for _ in range(min(100, len(self._hours)))]
-            with self._connection as into:
-                into.executemany(_ADD_HOUR, [(*key, *numbers) for key, numbers in some])
-        with self._connection as into:
-            oldest = (self._clock.time() - self._ages["changes"]) // 3600
-            into.execute("DELETE FROM hours WHERE hour < ?", (oldest,))
+        for run in batch.runs:
+            self._hours.count(self._ids[run.name], run)
 
     def history(self, name: str, since: float, limit: int) -> History:
         """See `Store.history`."""
@@ -142,7 +111,7 @@ class Database:
             (since, name, limit),
         )
         return History(
-            name=name, runs=[_run_record(row) for row in runs], changes=[_change_record(row) for row in changes]
+            name=name, runs=[run_record(row) for row in runs], changes=[change_record(row) for row in changes]
         )
 
     def set_aside(self, error: sqlite3.Error) -> None:
@@ -154,15 +123,9 @@ class Database:
             file = Path(f"{self._path}{suffix}")
             if file.exists():
                 file.rename(f"{aside}{suffix}")
-        log.error(
-            "the store %s is damaged (%s); it is now %s.damaged-%s, a new one starts",
-            self._path,
-            error,
-            self._path,
-            stamp,
-        )
+        log.error("the store %s is damaged (%s); it is now %s, a new one starts", self._path, error, aside)
         self._ids.clear()
-        self._hours.clear()
+        self._hours.forget()
         if isinstance(self._path, Path):
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         self._connect()
@@ -170,7 +133,7 @@ class Database:
     def close(self) -> None:
         """Write the last hours and let go of the file; what fails now is only said."""
         try:
-            self.roll_up()
+            self._hours.write(self._connection)
             self._connection.close()
         except sqlite3.Error as error:
             log.error("the store %s was not closed well: %s", self._path, error)  # noqa: TRY400 - the sentence is enough
@@ -198,7 +161,7 @@ class Database:
         self._ids.update((name, number) for number, name in self._connection.execute("SELECT id, name FROM checks"))
         states = self._connection.execute("SELECT name, snapshot FROM states")
         counters = self._connection.execute("SELECT key, value FROM counters")
-        return _decoded(states), _decoded(counters)
+        return decoded(states), decoded(counters)
 
     def _prune(self, now: float, rows: int) -> None:
         for table, age in self._ages.items():
@@ -217,70 +180,11 @@ class Database:
             self._new.append(name)
         return number
 
-    def _forget(self, names: list[str]) -> None:
-        for name in names:
-            self._ids.pop(name, None)
-        names.clear()
-
-    def _run_row(self, run: CheckResult) -> tuple[Any, ...]:
-        return (
-            self._id(run.name),
-            run.started,
-            _CODES[run.status],
-            run.duration,
-            _text(run.message[:500]),
-            run.error_type,
-            bytes.fromhex(run.trace_id),
-        )
-
-    def _change_row(self, change: StateChange) -> tuple[Any, ...]:
-        codes = (_CODES[change.previous], _CODES[change.status])
-        told = (_text(change.message[:2000]), change.error_type, bytes.fromhex(change.trace_id))
-        return (self._id(change.name), change.since, change.at, *codes, *told)
+    def _forget_new(self) -> None:
+        for name in self._new:
+            del self._ids[name]
+        self._new.clear()
 
     def _release(self) -> None:
         if self._lock:
             self._lock.release()
-
-
-_REMEDY = "make its folder writable, or set `store.path` (`:memory:` keeps nothing)"
-
-
-def _text(text: str) -> str:
-    """Without the lone surrogates that undecodable bytes leave and SQLite refuses."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _encoded(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    for name, value in values.items():
-        try:
-            yield name, json.dumps(value, separators=(",", ":"), default=str)
-        except (TypeError, ValueError, RecursionError) as error:
-            log.warning("what is to be kept of %s is not JSON: %s", name, error)
-
-
-def _decoded(rows: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    found = {}
-    for name, text in rows:
-        try:
-            found[name] = json.loads(text)
-        except ValueError as error:
-            log.warning("what was kept of %s cannot be read: %s", name, error)
-    return found
-
-
-def _run_record(row: tuple[Any, ...]) -> RunRecord:
-    started, status, duration, message, error_type, trace = row
-    return RunRecord(
-        started=started,
-        status=_STATUSES[status],
-        duration_ms=round(duration * 1000),
-        message=message,
-        error_type=error_type,
-        trace_id=(trace or b"").hex(),
-    )
-
-
-def _change_record(row: tuple[Any, ...]) -> ChangeRecord:
-    at, since, previous, status, message = row
-    return ChangeRecord(at=at, since=since, previous=_STATUSES[previous], status=_STATUSES[status], message=message)

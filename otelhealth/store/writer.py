@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,15 +17,14 @@ from otelhealth.clock import SYSTEM, Clock
 from otelhealth.errors import OtelHealthError
 from otelhealth.model import CheckResult, StateChange
 from otelhealth.records import History
-from otelhealth.store.database import MEMORY, Database, is_corrupt
+from otelhealth.store.backlog import BATCH, Backlog, Batch
+from otelhealth.store.database import Database, is_corrupt
 from otelhealth.store.settings import Keep
+from otelhealth.units import MEMORY
 
 T = TypeVar("T")
-BATCH = 100  # rows a transaction
 LATEST = 1.0  # s that a row waits for others
 RETRY = 5.0  # s until a write that failed is tried again
-MOST_RUNS = 20_000  # that wait for a slow disk; beyond, the oldest are dropped
-MOST_CHANGES = 10_000
 log = logging.getLogger("otelhealth.store")
 
 
@@ -40,15 +39,11 @@ class Store:
     ) -> None:
         keep = keep or Keep()
         self.path = path
-        self.dropped = 0  # runs that were lost because the disk was too slow or full
         self._database = Database(path if path == MEMORY else Path(path), keep.runs, keep.history, max_size, clock)
-        self._runs: deque[CheckResult] = deque(maxlen=MOST_RUNS)
-        self._changes: deque[StateChange] = deque(maxlen=MOST_CHANGES)
-        self._states: dict[str, Mapping[str, Any]] = {}
-        self._counters: dict[str, Any] = {}
+        self._waiting = Backlog()
         self._asked: deque[Callable[[], None]] = deque()
         self._some, self._now, self._end = threading.Event(), threading.Event(), threading.Event()
-        self._ended: Callable[[], object] = bool
+        self._ended: Callable[[], object] | None = None
         self._failing = False
         self._thread: threading.Thread | None = None
 
@@ -65,34 +60,35 @@ class Store:
 
     def run(self, result: CheckResult, snapshot: Mapping[str, Any] | None = None) -> None:
         """Keep a run, and its state's snapshot where one is due."""
-        if len(self._runs) == MOST_RUNS:
-            self._drop()
-        self._runs.append(result)
+        self._waiting.add(result)
         if snapshot is not None:
-            self._states[result.name] = snapshot
-        self._wake(len(self._runs) >= BATCH)
+            self._waiting.states[result.name] = snapshot
+        self._wake(len(self._waiting.runs) >= BATCH)
 
-    def change(self, change: StateChange, snapshot: Mapping[str, Any] | None = None) -> None:
+    def change(self, change: StateChange) -> None:
         """Keep a state change; it is written at once."""
-        self._changes.append(change)
-        if snapshot is not None:
-            self._states[change.name] = snapshot
+        self._waiting.changes.append(change)
         self._wake(True)
 
     def state(self, name: str, snapshot: Mapping[str, Any]) -> None:
         """Keep a state's snapshot."""
-        self._states[name] = snapshot
+        self._waiting.states[name] = snapshot
         self._wake(False)
 
     def count(self, key: str, value: object) -> None:
         """Keep a JSON value under a name."""
-        self._counters[key] = value
+        self._waiting.counters[key] = value
         self._wake(False)
 
     @property
     def queued(self) -> int:
         """Runs that wait to be written."""
-        return len(self._runs)
+        return len(self._waiting.runs)
+
+    @property
+    def dropped(self) -> int:
+        """Runs that were lost because the disk was too slow or full, or refused them."""
+        return self._waiting.dropped
 
     async def history(self, name: str, since: float, limit: int) -> History:
         """Runs and changes of a check since then (Unix seconds), newest first, at most `limit` of each.
@@ -113,18 +109,13 @@ class Store:
         try:
             await asyncio.wait_for(ended.wait(), within if thread.is_alive() else 0)
         except TimeoutError:
-            log.error("the store could not be written within %g s; %d runs are lost", within, len(self._runs))  # noqa: TRY400 - the sentence is enough
+            log.error("the store could not be written within %g s; %d runs are lost", within, self.queued)  # noqa: TRY400 - the sentence is enough
 
     def _wake(self, now: bool) -> None:
         if not self._some.is_set():
             self._some.set()
         if now and not self._now.is_set():
             self._now.set()
-
-    def _drop(self) -> None:
-        if not self.dropped:
-            log.error("the store's disk is too slow or full; the oldest runs are dropped")
-        self.dropped += 1
 
     async def _ask(self, question: Callable[[], T]) -> T:
         """Put a question to the thread that has the file."""
@@ -168,8 +159,9 @@ class Store:
             if not done:
                 self._pause()
         self._database.close()
-        with contextlib.suppress(RuntimeError):  # the loop has been closed
-            self._ended()
+        if self._ended is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has been closed
+                self._ended()
 
     def _serve(self) -> None:
         while self._asked:
@@ -184,12 +176,12 @@ class Store:
 
     def _write(self) -> bool:
         """Write all that waits; False where the disk refused."""
-        while self._runs or self._changes or self._states or self._counters:
-            batch = (_some(self._runs), _some(self._changes), _part(self._states), _part(self._counters))
+        while self._waiting:
+            batch = self._waiting.take()
             try:
-                self._database.write(*batch)
+                self._database.write(batch)
             except sqlite3.Error as error:
-                if not self._repair(error, *batch):
+                if not self._repair(error, batch):
                     return False
                 continue
             if self._failing:
@@ -198,17 +190,17 @@ class Store:
             self._serve()
         return True
 
-    def _repair(self, error: sqlite3.Error, *batch: Any) -> bool:
+    def _repair(self, error: sqlite3.Error, batch: Batch) -> bool:
         """After a write that failed: whether to go on at once."""
         if isinstance(error, sqlite3.OperationalError):
-            self._put_back(*batch)
+            self._waiting.put_back(batch)
             self._say_failing(error)
             return False
         if not is_corrupt(error):
-            log.error("the store refused %d runs, which are dropped: %s", len(batch[0]), error)
-            self.dropped += len(batch[0])
+            log.error("the store refused %d runs, which are dropped: %s", len(batch.runs), error)
+            self._waiting.dropped += len(batch.runs)
             return True
-        self._put_back(*batch)
+        self._waiting.put_back(batch)
         try:
             self._database.set_aside(error)
         except (sqlite3.Error, OSError) as again:
@@ -220,29 +212,3 @@ class Store:
         if not self._failing:
             self._failing = True
             log.error("the store cannot be written (%s); tried again every %g s", error, RETRY)
-
-    def _put_back(
-        self,
-        runs: list[CheckResult],
-        changes: list[StateChange],
-        states: Mapping[str, Mapping[str, Any]],
-        counters: Mapping[str, Any],
-    ) -> None:
-        room = MOST_RUNS - len(self._runs)
-        for _ in runs[room:]:
-            self._drop()
-        self._runs.extendleft(reversed(runs[len(runs) - min(room, len(runs)) :]))
-        self._changes.extendleft(reversed(changes[-(MOST_CHANGES - len(self._changes)) :]))
-        for name, snapshot in states.items():
-            self._states.setdefault(name, snapshot)
-        for key, value in counters.items():
-            self._counters.setdefault(key, value)
-
-
-def _some(waiting: deque[T]) -> list[T]:
-    """The oldest of what waits; the event loop may append meanwhile."""
-    return [waiting.popleft() for _ in range(min(BATCH, len(waiting)))]
-
-
-def _part(waiting: MutableMapping[str, T]) -> dict[str, T]:
-    return dict(waiting.popitem() for _ in range(min(BATCH, len(waiting))))
