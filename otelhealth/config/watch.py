@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from otelhealth.config.sources import Sources
 
+SETTLING = 0.5  # s between two looks while something changes
+
 
 class Watch:
     """Looks at `sources` every `every` seconds, and calls `changed` once a change has settled (two looks alike).
@@ -15,7 +17,7 @@ class Watch:
     new Sources, since they may name other files.
     """
 
-    def __init__(self, sources: Sources, changed: Callable[[], Awaitable[None]], every: float = 1.0) -> None:
+    def __init__(self, sources: Sources, changed: Callable[[], Awaitable[None]], every: float = 3.0) -> None:
         self._known = sources
         self._changed = changed
         self._every = every
@@ -25,10 +27,11 @@ class Watch:
         self._known = sources
 
     async def run(self) -> None:
-        """Look until cancelled. Each look happens in a thread: a network file system may hang."""
+        """Look until cancelled. Each look happens in a thread, since a network file system may hang; such a
+        hop is a third of what an idle agent costs."""
         before = self._known
         while True:
-            await asyncio.sleep(self._every)
+            await asyncio.sleep(self._every if before == self._known else min(self._every, SETTLING))
             known = self._known
             now = await asyncio.to_thread(known.again)
             if now == before and now != known and known is self._known:
