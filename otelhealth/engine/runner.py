@@ -16,6 +16,7 @@ from otelhealth.checks.base import Check, Context
 from otelhealth.checks.levels import LevelJudge
 from otelhealth.clock import Clock
 from otelhealth.engine.sound import sound
+from otelhealth.engine.telling import unheard
 from otelhealth.errors import MissingLibraryError, OtelHealthError, ProbeError, ThreadsBlockedError, one_line, redacted
 from otelhealth.model import CheckResult, Status, Surroundings, Threads
 from otelhealth.units import duration_text
@@ -24,10 +25,6 @@ CLOSING = 1.0  # s that a probe has to close what it opened, once cancelled
 TIMEOUT = "timeout"
 BAD_RESULT = "bad_result"
 log = logging.getLogger("otelhealth.runner")
-
-
-def _nothing(*_: object) -> None:
-    """For those who do not watch."""
 
 
 class Attempt:
@@ -100,7 +97,7 @@ class Runner:
         threads: Threads,
         surroundings: Surroundings,
         tracer: Tracer,
-        raised: Callable[[Check, CheckResult, BaseException], None] = _nothing,
+        raised: Callable[[Check, CheckResult, BaseException], None] = unheard,
     ) -> None:
         self._raised = raised
         self._clock = clock

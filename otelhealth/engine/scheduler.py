@@ -13,6 +13,7 @@ from otelhealth.checks.base import Check
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.engine.lanes import Lanes, Limits
 from otelhealth.engine.schedule import Entry, Timetable
+from otelhealth.engine.telling import Lag, unheard
 
 TICK = 0.01  # s: the least sleep, because waking for each due time alone burns the CPU
 LONGEST = 1.0  # s: the longest sleep, so that a jump of the wall clock is seen
@@ -21,10 +22,6 @@ CLOSING = 2.0  # s that cancelled runs have to close what they opened
 
 Beat = Callable[[Check, float, str], Coroutine[Any, Any, object]]
 log = logging.getLogger("otelhealth.scheduler")
-
-
-def _nothing(*_: object) -> None:
-    """For those who do not watch."""
 
 
 class Scheduler:
@@ -41,9 +38,9 @@ class Scheduler:
         clock: Clock = SYSTEM,
         *,
         limits: Limits | None = None,
-        lag: Callable[[str, float], None] = _nothing,
-        skipped: Callable[[str, int], None] = _nothing,
-        jumped: Callable[[float], None] = _nothing,
+        lag: Lag = unheard,
+        skipped: Callable[[str, int], None] = unheard,
+        jumped: Callable[[float], None] = unheard,
     ) -> None:
         self._beat = beat
         self._clock = clock

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.engine.lanes import THREAD
+from otelhealth.engine.telling import Lag, unheard
 from otelhealth.errors import ThreadsBlockedError
 from otelhealth.units import duration_text
 
@@ -65,10 +66,6 @@ class Worker:
             del job
 
 
-def _nothing(*_: object) -> None:
-    """For those who do not watch."""
-
-
 class ThreadLane:
     """`model.Threads`: at most `threads` at once; one whose caller was cancelled while it works counts as blocked, and
     from `most_blocked` of them on nothing more is started. The process never waits for them at its end."""
@@ -79,7 +76,7 @@ class ThreadLane:
         *,
         threads: int = 96,
         most_blocked: int = 64,
-        lag: Callable[[str, float], None] = _nothing,
+        lag: Lag = unheard,
     ) -> None:
         self._clock = clock
         self._threads = threads
