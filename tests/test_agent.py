@@ -6,8 +6,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from otelhealth import Agent, check
 from otelhealth.errors import ConfigError, OtelHealthError
 from otelhealth.model import ServiceStatus
 from otelhealth.records import HealthReport
+from tests.kinds.loopback import serving
 from tests.telemetry.receiver import Receiver, attributes
+from tests.waiting import until
 
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
@@ -40,14 +42,6 @@ def settings(folder: Path, **sections: Any) -> dict[str, Any]:
     return base | sections
 
 
-async def until(holds: Callable[[], bool], within: float = 10.0) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < deadline, "the condition never held"
-        await asyncio.sleep(0.01)
-
-
 async def get(url: str) -> tuple[int, Any]:
     def ask() -> tuple[int, Any]:
         try:
@@ -60,18 +54,13 @@ async def get(url: str) -> tuple[int, Any]:
     return await asyncio.to_thread(ask)
 
 
-@asynccontextmanager
-async def listener(port: int = 0) -> AsyncIterator[int]:
-    async def accept(_: Reader, writer: Writer) -> None:
-        writer.close()
-        await writer.wait_closed()
+def listener(port: int = 0) -> AbstractAsyncContextManager[int]:
+    """Takes connections and closes them."""
 
-    server = await asyncio.start_server(accept, "127.0.0.1", port)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        await server.wait_closed()
+    async def accept(_: Reader, __: Writer) -> None:
+        """Nothing is said."""
+
+    return serving(accept, port=port)
 
 
 def tcp(port: int, **more: Any) -> dict[str, Any]:
@@ -204,24 +193,19 @@ def config_of(report: HealthReport) -> Any:
 
 
 async def test_a_collector_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    hung, over = asyncio.Event(), asyncio.Event()
+    hung = asyncio.Event()
 
-    async def swallow(reader: Reader, writer: Writer) -> None:
+    async def swallow(reader: Reader, _: Writer) -> None:
         await reader.read(10)
         hung.set()
-        await over.wait()
-        writer.close()
-        await writer.wait_closed()
+        await asyncio.Event().wait()
 
-    collector = await asyncio.start_server(swallow, "127.0.0.1", 0)
-    port = collector.sockets[0].getsockname()[1]
-    telemetry = {"otlp": {"endpoint": f"http://127.0.0.1:{port}"}}
-    async with Agent(settings(tmp_path, checks={"load": {"kind": "load", "every": "100ms"}}, telemetry=telemetry)):
-        await asyncio.wait_for(hung.wait(), 20)
-        begun = time.monotonic()
-    assert time.monotonic() - begun < 5.5
-    collector.close()
-    over.set()
+    async with serving(swallow) as port:
+        telemetry = {"otlp": {"endpoint": f"http://127.0.0.1:{port}"}}
+        async with Agent(settings(tmp_path, checks={"load": {"kind": "load", "every": "100ms"}}, telemetry=telemetry)):
+            await asyncio.wait_for(hung.wait(), 20)
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 5.5
     await until(lambda: len(asyncio.all_tasks()) == 1)
 
 

@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from otelhealth.errors import OtelHealthError
 from otelhealth.model import CheckResult, StateChange, Status
 from otelhealth.store import Keep, Store, StoreSettings, default_path
 from otelhealth.store.backlog import MOST_RUNS
+from tests.waiting import until
 
 NOW = 1_700_000_000.0
 
@@ -42,13 +43,6 @@ async def opened(path: Path | str, **settings: Any) -> AsyncIterator[Store]:
         yield store
     finally:
         await store.close()
-
-
-async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not become true"
-        await asyncio.sleep(0.01)
 
 
 def rows(path: Path, query: str) -> list[Any]:

@@ -14,8 +14,9 @@ from otelhealth.checks.levels import LevelJudge
 from otelhealth.errors import OtelHealthError
 from otelhealth.kinds.http import HttpCheck
 from otelhealth.model import CheckResult, Status
-from tests.kinds.asking import check, measured, seen
+from tests.kinds.asking import check, seen
 from tests.kinds.loopback import Authority, Bench, answering, http, read_request, serving
+from tests.kinds.runs import figures
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "raw deflate"])
@@ -35,7 +36,7 @@ async def test_a_bomb_is_unpacked_no_further_than_the_limit() -> None:
     result = await seen(answer, body_limit="64KiB")
     assert result.status is Status.PASS
     assert result.details["truncated"] is True
-    assert measured(result)["body_size"] == 64 * 1024
+    assert figures(result)["body_size"] == 64 * 1024
 
 
 async def test_a_body_in_an_unknown_or_false_encoding_fails() -> None:
@@ -193,8 +194,8 @@ async def test_https_times_the_handshake_and_counts_the_days(tmp_path: Path) -> 
     authority = Authority(tmp_path)
     result = await over_tls(authority, 90, ca=authority.root)
     assert result.status is Status.PASS
-    assert measured(result)["tls"] > 0
-    assert measured(result)["certificate_days"] == pytest.approx(90, abs=0.1)
+    assert figures(result)["tls"] > 0
+    assert figures(result)["certificate_days"] == pytest.approx(90, abs=0.1)
 
 
 async def test_a_certificate_of_few_days_is_a_warning(tmp_path: Path) -> None:
@@ -223,7 +224,7 @@ async def test_each_fault_of_a_certificate_has_its_class(
     assert (result.status, result.error_type) == (Status.FAIL, error_type)
     unverified = await over_tls(authority, days, *names, verify_tls=False)
     assert unverified.status is Status.PASS
-    assert measured(unverified)["certificate_days"] == pytest.approx(days, abs=0.1)
+    assert figures(unverified)["certificate_days"] == pytest.approx(days, abs=0.1)
 
 
 async def test_a_server_name_is_asked_for_and_verified(tmp_path: Path) -> None:

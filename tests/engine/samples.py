@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import PrivateAttr
 
 from otelhealth.checks.base import Check, Context, passed
-from otelhealth.model import CheckResult, ExportPath, Measurement, Status
+from otelhealth.model import CheckResult, Measurement, Status
 
 Probe = Callable[[Context], Awaitable[CheckResult]]
 NOW = 1_700_000_000.0
@@ -27,14 +27,6 @@ class Sample(Check):
 
     async def probe(self, ctx: Context) -> CheckResult:
         return await self._acts[0](ctx) if self._acts else passed("fine")
-
-
-class Alone:
-    """The surroundings of an agent that exports nothing."""
-
-    @property
-    def export_path(self) -> ExportPath | None:
-        return None
 
 
 def sample(name: str = "db", **settings: Any) -> Sample:

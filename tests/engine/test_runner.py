@@ -15,14 +15,15 @@ from otelhealth.engine.runner import Runner
 from otelhealth.engine.threads import ThreadLane
 from otelhealth.errors import MissingLibraryError, ProbeError
 from otelhealth.model import CheckResult, Status
-from tests.engine.samples import Alone, Probe, Sample, measured, sample
-from tests.engine.waiting import until
+from otelhealth.once import Around
+from tests.engine.samples import Probe, Sample, measured, sample
+from tests.waiting import until
 
 TRACER = TracerProvider().get_tracer("tests")
 
 
 def runner() -> Runner:
-    return Runner(SYSTEM, ThreadLane(), Alone(), TRACER)
+    return Runner(SYSTEM, ThreadLane(), Around(None), TRACER)
 
 
 async def run(check: Sample, act: Probe, using: Runner | None = None) -> CheckResult:

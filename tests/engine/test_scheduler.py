@@ -15,7 +15,7 @@ from otelhealth.clock import SYSTEM, ManualClock
 from otelhealth.engine.lanes import Limits
 from otelhealth.engine.scheduler import Scheduler
 from tests.engine.samples import sample
-from tests.engine.waiting import until
+from tests.waiting import until
 
 
 class Watched:

@@ -12,7 +12,7 @@ from opentelemetry import trace
 
 from otelhealth.engine.threads import ThreadLane
 from otelhealth.errors import ThreadsBlockedError
-from tests.engine.waiting import until
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Settings, one run and its figures: what the tests of HTTP share."""
+"""Settings and one run: what the tests of HTTP share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,3 @@ async def seen(answer: bytes, **fields: Any) -> CheckResult:
     handler, _ = answering(answer)
     async with serving(handler) as port:
         return await Bench().probe(check(port, **fields))
-
-
-def measured(result: CheckResult) -> dict[str, float]:
-    return {measurement.key: measurement.value for measurement in result.measurements}

@@ -18,7 +18,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from otelhealth.checks.base import Check, Context
 from otelhealth.clock import SYSTEM, Clock
-from otelhealth.model import CheckResult, ExportPath, Threads
+from otelhealth.model import CheckResult, Threads
+from otelhealth.once import Around
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 DAY = dt.timedelta(days=1)
@@ -26,7 +27,12 @@ DAY = dt.timedelta(days=1)
 
 @asynccontextmanager
 async def serving(
-    handler: Handler, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", path: Path | None = None
+    handler: Handler,
+    *,
+    tls: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    path: Path | None = None,
 ) -> AsyncIterator[int]:
     """The port on which `handler` answers (0 for the unix socket at `path`); its connections end with the block."""
     tasks: set[asyncio.Task[None]] = set()
@@ -44,7 +50,7 @@ async def serving(
             writer.transport.abort()
 
     if path is None:
-        server = await asyncio.start_server(connected, host, 0, ssl=tls)
+        server = await asyncio.start_server(connected, host, port, ssl=tls)
     else:
         server = await asyncio.start_unix_server(connected, path)
     try:
@@ -108,18 +114,11 @@ class Authority:
 
 
 @dataclass
-class Around:
-    """The surroundings of a probe."""
-
-    export_path: ExportPath | None = None
-
-
-@dataclass
 class Bench:
     """Runs probes the way the runner does, and keeps their spans and what the checks remember."""
 
     clock: Clock = SYSTEM
-    around: Around = field(default_factory=Around)
+    around: Around = field(default_factory=lambda: Around(None))
     memory: dict[str, object] = field(default_factory=dict)
     exporter: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
     last: Context | None = None

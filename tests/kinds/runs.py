@@ -10,13 +10,8 @@ from otelhealth.checks.base import Check
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.engine.runner import Runner
 from otelhealth.engine.threads import ThreadLane
-from otelhealth.model import CheckResult, ExportPath
-
-
-class Alone:
-    """An agent that exports nowhere."""
-
-    export_path: ExportPath | None = None
+from otelhealth.model import CheckResult
+from otelhealth.once import Around
 
 
 class Runs:
@@ -25,7 +20,7 @@ class Runs:
         provider = TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(self.exported))
         self._tracer = provider.get_tracer("tests")
-        self._runner = Runner(clock, ThreadLane(clock), Alone(), self._tracer)
+        self._runner = Runner(clock, ThreadLane(clock), Around(None), self._tracer)
 
     async def __call__(self, check: Check) -> CheckResult:
         with self._tracer.start_as_current_span("check") as span:

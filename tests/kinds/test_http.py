@@ -20,16 +20,17 @@ from starlette.routing import Route
 
 from otelhealth.kinds.http import HttpCheck
 from otelhealth.model import Status
-from tests.kinds.asking import check, measured, seen
+from tests.kinds.asking import check, seen
 from tests.kinds.loopback import Authority, Bench, answering, http, open_files, read_request, serving, settled
+from tests.kinds.runs import figures
 
 
 async def test_an_answer_below_400_passes_and_says_how_long_it_took() -> None:
     result = await seen(http(b"hello"))
     assert result.status is Status.PASS
     assert result.message.startswith("200 in ")
-    assert measured(result).keys() == {"request_duration", "connect", "first_byte", "transfer", "body_size"}
-    assert measured(result)["body_size"] == 5
+    assert figures(result).keys() == {"request_duration", "connect", "first_byte", "transfer", "body_size"}
+    assert figures(result)["body_size"] == 5
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "503 Service Unavailable"])
@@ -40,7 +41,7 @@ async def test_an_answer_of_400_or_more_fails_with_the_code_as_its_class(status:
 
 
 async def test_the_phases_add_up_to_the_duration() -> None:
-    found = measured(await seen(http(b"x" * 100_000)))
+    found = figures(await seen(http(b"x" * 100_000)))
     assert found["request_duration"] == pytest.approx(
         sum(found[name] for name in ("connect", "first_byte", "transfer"))
     )

@@ -17,7 +17,8 @@ from otelhealth.clock import ManualClock
 from otelhealth.errors import OtelHealthError
 from otelhealth.kinds.otlp import OtlpCheck
 from otelhealth.model import ExportPath, Status
-from tests.kinds.loopback import Around, Bench, http, read_request, serving
+from otelhealth.once import Around
+from tests.kinds.loopback import Bench, http, read_request, serving
 from tests.stack import otlp
 from tests.stack.servers import stack
 

@@ -6,23 +6,17 @@ import asyncio
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.server.agent import Client, parse, serving
+from tests.waiting import until
 
 FAST = {"header_time": "300ms", "body_time": "300ms", "write_time": "300ms", "idle": "300ms"}
 GET = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 LAST = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 CROWD = Path(__file__).with_name("crowd.py")
-
-
-async def until(condition: Callable[[], bool], within: float = 10.0) -> None:
-    async with asyncio.timeout(within):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def live(client: Client) -> int:
@@ -199,7 +193,7 @@ async def test_a_client_that_does_not_read_is_cut() -> None:
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # every TCP transport can
         writer.write(GET.replace(b"live", b"detailed"))
         await until(lambda: client.server.connections == 1)
-        await until(lambda: client.server.connections == 0, within=30)
+        await until(lambda: client.server.connections == 0)
         assert await live(client) == 200
         writer.close()
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gzip
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypeVar
+from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -18,7 +17,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-T = TypeVar("T")
+from tests.waiting import eventually
 
 
 @dataclass
@@ -171,12 +170,3 @@ def points(metric: Metric) -> list[Any]:
 def _time(metric: Metric) -> int:
     found = points(metric)
     return found[0].time_unix_nano if found else 0
-
-
-def eventually(get: Callable[[], T], timeout: float = 10.0) -> T:
-    """What `get` returns as soon as it is true; AssertionError with its last answer after `timeout` seconds."""
-    until = time.monotonic() + timeout
-    while not (found := get()):
-        assert time.monotonic() < until, found
-        time.sleep(0.01)
-    return found

@@ -12,7 +12,8 @@ from otelhealth.checks.registry import all_kinds
 from otelhealth.model import CheckResult, Measurement, ServiceStatus, StateChange, Status
 from otelhealth.telemetry import Telemetry, names, table
 from tests.telemetry.conftest import Open
-from tests.telemetry.receiver import Answer, Receiver, attributes, eventually, points
+from tests.telemetry.receiver import Answer, Receiver, attributes, points
+from tests.waiting import eventually
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "telemetry.md"
 Row = tuple[str, str, str, frozenset[str]]

@@ -13,7 +13,8 @@ import pytest
 from otelhealth.model import MetricFamily
 from otelhealth.telemetry import Identity, Telemetry, TelemetrySettings
 from tests.telemetry.conftest import Open, Sample
-from tests.telemetry.receiver import Answer, Receiver, eventually
+from tests.telemetry.receiver import Answer, Receiver
+from tests.waiting import eventually
 
 CHECK = Sample(name="api")
 

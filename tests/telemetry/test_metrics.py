@@ -14,7 +14,8 @@ from otelhealth.clock import ManualClock
 from otelhealth.model import CheckResult, HistogramValue, Measurement, ServiceStatus, StateChange, Status
 from otelhealth.telemetry.instruments import Instruments
 from tests.telemetry.conftest import Open, Sample
-from tests.telemetry.receiver import Receiver, attributes, eventually, points
+from tests.telemetry.receiver import Receiver, attributes, points
+from tests.waiting import eventually
 
 CHECK = Sample(name="api")
 

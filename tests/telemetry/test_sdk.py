@@ -12,7 +12,8 @@ from opentelemetry._logs import SeverityNumber
 from otelhealth.model import HistogramValue
 from otelhealth.telemetry import Identity, Telemetry, TelemetrySettings
 from tests.telemetry.conftest import Open
-from tests.telemetry.receiver import Answer, Receiver, attributes, eventually, points
+from tests.telemetry.receiver import Answer, Receiver, attributes, points
+from tests.waiting import eventually
 
 
 def test_request_durations_of_the_application_become_the_performance_figures(opened: Open) -> None:
