@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import errno
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+from opentelemetry.trace import Span
+
+from otelhealth.checks.base import Context
 from otelhealth.checks.resolve import Family, literal, resolve
 from otelhealth.checks.tls import Tls, context, tls_error
 from otelhealth.errors import ProbeError
@@ -77,6 +80,20 @@ class Attempt:
         took = ", ".join(f"{name} {duration_text(seconds)}" for name, seconds in self.phases.items())
         where = f" to {self.peer}" if self.peer else ""
         return f"in phase {self.phase or 'none'}{where}" + (f" after {took}" if took else "")
+
+
+@contextmanager
+def traced(ctx: Context, name: str, attributes: Mapping[str, Any], attempt: Attempt) -> Iterator[Span]:
+    """The attempt's CLIENT span, at its end with all phases; a cancellation logs how far the attempt came."""
+    with ctx.client_span(name, attributes) as span:
+        try:
+            yield span
+        except asyncio.CancelledError:
+            ctx.log(f"stopped {attempt}")
+            raise
+        finally:
+            attempt.enter("")
+            span.set_attributes(attempt.attributes())
 
 
 @contextmanager

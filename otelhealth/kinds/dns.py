@@ -6,7 +6,6 @@ every code or record that is not the expected one.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
@@ -16,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from otelhealth.checks.base import Check, Context, Quantity, Settings, failed, passed
 from otelhealth.checks.resolve import literal, resolve
-from otelhealth.checks.stream import Attempt, network_error
+from otelhealth.checks.stream import Attempt, network_error, traced
 from otelhealth.errors import OtelHealthError, ProbeError
 from otelhealth.model import CheckResult, Measurement
 from otelhealth.units import duration_text
@@ -105,15 +104,9 @@ class DnsCheck(Check):
     async def _asked(self, ctx: Context, attempt: Attempt) -> tuple[Message, list[str], ProbeError | None]:
         transport = "tcp" if self.tcp else "udp"
         attributes = {"dns.question.name": self.query, "network.transport": transport}
-        with ctx.client_span(f"dns {self.type}", attributes) as span:
-            try:
-                answer = await self._ask(ctx, attempt)
-            except asyncio.CancelledError:
-                ctx.log(f"stopped {attempt}")
-                raise
-            finally:
-                attempt.enter("")
-                span.set_attributes(attempt.attributes())
+        with traced(ctx, f"dns {self.type}", attributes, attempt) as span:
+            answer = await self._ask(ctx, attempt)
+            attempt.enter("")
             records = _records(answer, self.type)
             span.set_attribute("dns.answers", records[:20])
             problem = _problem(f"{self.query} {self.type}", self.expect, _code(answer), records)

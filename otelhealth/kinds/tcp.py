@@ -17,7 +17,7 @@ from otelhealth.checks import resolve, tls
 from otelhealth.checks.answer import Pattern
 from otelhealth.checks.base import Check, Context, Quantity, Settings, failed, passed
 from otelhealth.checks.phases import days_measurement, days_quantity, phase_measurements, phase_quantities
-from otelhealth.checks.stream import Attempt, Endpoint, Inbox, dial
+from otelhealth.checks.stream import Attempt, Endpoint, Inbox, dial, traced
 from otelhealth.checks.tls import TlsOptions, not_after
 from otelhealth.errors import ProbeError
 from otelhealth.model import CheckResult, Measurement
@@ -108,24 +108,17 @@ class TcpCheck(Check, TlsOptions):
     async def _speak(self, ctx: Context, attempt: Attempt, measured: list[Measurement]) -> str:
         endpoint = self.endpoint
         inbox, answer = Inbox(str(endpoint)), b""
-        with ctx.client_span(f"tcp {endpoint}", self._attributes(endpoint)) as span:
-            transport: asyncio.Transport | None = None
+        with traced(ctx, f"tcp {endpoint}", self._attributes(endpoint), attempt):
+            transport = await dial(inbox, endpoint, attempt, self.secured() if self.tls else None)
             try:
-                transport = await dial(inbox, endpoint, attempt, self.secured() if self.tls else None)
                 peer = transport.get_extra_info("ssl_object")
                 if isinstance(peer, ssl.SSLObject) and (expires := not_after(peer)) is not None:
                     measured.append(days_measurement("certificate_days", expires, ctx.clock.time()))
                 attempt.enter("dialogue" if self.steps else "")
                 for step in self.steps:
                     answer = await _turn(step, transport, inbox)
-            except asyncio.CancelledError:
-                ctx.log(f"stopped {attempt}")
-                raise
             finally:
-                if transport is not None:
-                    transport.abort()
-                attempt.enter("")
-                span.set_attributes(attempt.attributes())
+                transport.abort()
         return answer.decode(errors="replace").strip()[-200:]
 
     @staticmethod

@@ -18,7 +18,7 @@ from otelhealth.checks import certificate, resolve, tls
 from otelhealth.checks.base import Check, Context, Quantity, failed, passed
 from otelhealth.checks.certificate import Certificate, peer_certificate
 from otelhealth.checks.phases import days_measurement, days_quantity, phase_measurements, phase_quantities
-from otelhealth.checks.stream import Attempt, Endpoint, dial
+from otelhealth.checks.stream import Attempt, Endpoint, dial, traced
 from otelhealth.checks.tls import Tls, TlsOptions
 from otelhealth.errors import ProbeError
 from otelhealth.model import CheckResult
@@ -76,23 +76,16 @@ class TlsCheck(Check, TlsOptions):
     async def _look(self, ctx: Context, attempt: Attempt, tls: Tls) -> tuple[Certificate, dict[str, Any]]:
         endpoint = Endpoint(self.host, self.port, family=self.ip_version)
         attributes = {"server.address": self.host, "server.port": self.port, "network.transport": "tcp"}
-        with ctx.client_span(f"tls {endpoint}", attributes) as span:
-            transport: asyncio.Transport | None = None
+        with traced(ctx, f"tls {endpoint}", attributes, attempt) as span:
+            transport = await dial(asyncio.Protocol(), endpoint, attempt, tls)
             try:
-                transport = await dial(asyncio.Protocol(), endpoint, attempt, tls)
                 peer: ssl.SSLObject = transport.get_extra_info("ssl_object")
                 version, cipher = peer.version() or "", (peer.cipher() or ("",))[0]
                 span.set_attribute("tls.protocol.name", version.partition("v")[0].lower())
                 span.set_attribute("tls.protocol.version", version.partition("v")[2])
                 return peer_certificate(peer), {"protocol": version, "cipher": cipher}
-            except asyncio.CancelledError:
-                ctx.log(f"stopped {attempt}")
-                raise
             finally:
-                if transport is not None:
-                    transport.abort()
-                attempt.enter("")
-                span.set_attributes(attempt.attributes())
+                transport.abort()
 
 
 def _details(certificate: Certificate) -> dict[str, Any]:
