@@ -111,7 +111,7 @@ Judge = Callable[[Measurement], tuple[Status, str]]
 class LevelJudge:
     """The levels of one check, parsed once; a user's level replaces the kind's default for that measurement."""
 
-    __slots__ = ("_ranges",)
+    __slots__ = ("_names", "_ranges")
 
     def __init__(self, levels: Levels, defaults: Mapping[str, Mapping[str, str]]) -> None:
         chosen: dict[str, Mapping[str, Any]] = dict(defaults)
@@ -122,25 +122,33 @@ class LevelJudge:
             )
             for name, level in chosen.items()
         }
+        self._names = {*self._ranges, *(name.partition("[")[0] for name in self._ranges)}
 
     def judge(self, result: CheckResult, duration: float) -> CheckResult:
         """`result` with each measurement's status, the worst of all as its own, and the sentence that names it."""
         if not self._ranges:
             return result
-        worst, sentence, measurements = result.status, "", []
-        for measurement in result.measurements:
+        worst, sentence = result.status, ""
+        marked: dict[int, Measurement] = {}
+        for index, measurement in enumerate(result.measurements):
+            if measurement.name not in self._names and measurement.label not in self._ranges:  # most have none
+                continue
             status, text = self._of(measurement.name, measurement.key, measurement.value, measurement.unit)
-            measurements.append(measurement if status is Status.PASS else replace(measurement, status=status))
+            if status is not Status.PASS:
+                marked[index] = replace(measurement, status=status)
             if SEVERITY[status] > SEVERITY[worst]:
                 worst, sentence = status, text
         status, text = self._of("duration", "duration", duration, "s")
         if SEVERITY[status] > SEVERITY[worst]:
             worst, sentence = status, text
+        if not sentence and not marked:
+            return result
+        measurements = tuple(marked.get(index, one) for index, one in enumerate(result.measurements))
         if not sentence:
-            return replace(result, measurements=tuple(measurements))
+            return replace(result, measurements=measurements)
         message = f"{sentence} ({result.message})" if result.message else sentence
         kind = result.error_type or "level_exceeded"
-        return replace(result, status=worst, message=message, error_type=kind, measurements=tuple(measurements))
+        return replace(result, status=worst, message=message, error_type=kind, measurements=measurements)
 
     def _of(self, name: str, key: str, value: float, unit: str) -> tuple[Status, str]:
         for status, limit in self._ranges.get(key) or self._ranges.get(name, ()):

@@ -56,7 +56,7 @@ def _is_sound_measurement(one: Measurement) -> bool:
         return False
     if not (_is_line(one.name) and _is_line(one.unit) and _is_line(one.label)):
         return False
-    return all(_is_line(key) and _is_line(text) for key, text in one.attributes)
+    return not one.attributes or all(_is_line(key) and _is_line(text) for key, text in one.attributes)
 
 
 def _is_line(text: object) -> bool:

@@ -27,6 +27,7 @@ class Bound(Owner):
         "quantities",
         "readings",
         "refused",
+        "silent",
         "state",
         "states",
         "transitions",
@@ -37,6 +38,7 @@ class Bound(Owner):
         self.check = check
         self.named: Attributes = ((names.CHECK_NAME, check.name), (names.CHECK_KIND, check.kind))
         self.quantities = _declared(type(check))
+        self.silent = _silent(type(check))
         self.durations: dict[tuple[Status, str | None], Buckets] = {}
         self.states: dict[Status, Number] = {}
         self.transitions: list[Number] = []
@@ -60,6 +62,12 @@ class Bound(Owner):
 @cache
 def _declared(check: type[Check]) -> Mapping[str, Quantity]:
     return {quantity.name: quantity for quantity in check.quantities}
+
+
+@cache
+def _silent(check: type[Check]) -> frozenset[str]:
+    """Measurements that stay in the record."""
+    return frozenset(quantity.name for quantity in check.quantities if not quantity.metric)
 
 
 def metric_of(quantity: Quantity) -> Metric:

@@ -73,7 +73,8 @@ class Instruments(Figures):
             self._set_state(bound, state)
         bound.stamp += 1
         for measurement in result.measurements:
-            self._measure(bound, measurement, result, now)
+            if measurement.name not in bound.silent:
+                self._measure(bound, measurement, result, now)
         if len(bound.readings) > 2 * len(result.measurements) + 16:
             self._sweep(bound)
 

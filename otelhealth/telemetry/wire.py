@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+K = TypeVar("K")
 _DOUBLE = struct.Struct("<d").pack
 _FIXED64 = struct.Struct("<Q").pack
 _VALUE = b"\x12"  # KeyValue.value
@@ -16,7 +17,8 @@ _CACHE_SIZE = 8192
 _SMALL = tuple(bytes((number,)) for number in range(128))
 
 _keys: dict[str, bytes] = {}
-_texts: dict[tuple[int, str, str], bytes] = {}
+_repeated: dict[type, dict[tuple[int, str, Any], bytes]] = {str: {}, int: {}}
+_before_doubles: dict[tuple[int, str], bytes] = {}
 
 
 def varint(number: int) -> bytes:
@@ -77,25 +79,30 @@ def any_value(value: object) -> bytes:  # noqa: PLR0911 - one per type
 
 
 def attribute(number: int, key: str, value: object) -> bytes:
-    """A KeyValue in field `number`. Texts repeat from run to run and are kept encoded."""
-    if type(value) is str:
-        found = _texts.get((number, key, value))
-        if found is None:
-            if len(_texts) >= _CACHE_SIZE:
-                _texts.clear()
-            found = _texts[number, key, value] = _key_value(number, key, value)
-        return found
+    """A KeyValue in field `number`. Texts and whole numbers repeat from run to run and are kept encoded."""
+    kept = _repeated.get(type(value))
+    if kept is not None:
+        return kept.get((number, key, value)) or _keep(kept, (number, key, value), _key_value(number, key, value))
+    if type(value) is float:
+        return (_before_doubles.get((number, key)) or _before_double(number, key)) + _DOUBLE(value)
     return _key_value(number, key, value)
 
 
 def _key_value(number: int, key: str, value: object) -> bytes:
-    name = _keys.get(key)
-    if name is None:
-        if len(_keys) >= _CACHE_SIZE:
-            _keys.clear()
-        name = _keys[key] = text(1, key)
+    name = _keys.get(key) or _keep(_keys, key, text(1, key))
     encoded = any_value(value)
     return message(number, name + _VALUE + varint(len(encoded)) + encoded)
+
+
+def _before_double(number: int, key: str) -> bytes:
+    return _keep(_before_doubles, (number, key), _key_value(number, key, 0.0)[:-8])
+
+
+def _keep(cache: dict[K, bytes], key: K, encoded: bytes) -> bytes:
+    if len(cache) >= _CACHE_SIZE:
+        cache.clear()
+    cache[key] = encoded
+    return encoded
 
 
 def attributes(number: int, pairs: Iterable[tuple[str, Any]]) -> bytes:
