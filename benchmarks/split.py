@@ -53,7 +53,7 @@ class Wire(Empty):
     async def beat(self, check: Check, due: float, lane: str) -> None:
         await super().beat(check, due, lane)
         if self.request is None:
-            self.request = Request("GET", Url.parse(str(check.url)))  # type: ignore[attr-defined]
+            self.request = Request("GET", Url.parse(str(check.url)))  # type: ignore[attr-defined]  # all are http
         await Exchange().run(self.request, TRACEPARENT)
 
 
@@ -79,7 +79,7 @@ class Traced(Empty):
     async def spanned(self, check: Check, due: float) -> CheckResult:
         root = self.telemetry.spans.start_run(check, self.clock.monotonic() - due)
         result = await self.runner.run(check, root)
-        self.telemetry.spans.finish_run(root, check, result, self.board.states[check.name].status)
+        self.telemetry.spans.finish_run(root, result, self.board.states[check.name].status)
         return result
 
 

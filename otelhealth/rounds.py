@@ -69,7 +69,7 @@ class Rounds:
         now = self.clock.time()
         change = state.apply(result, now)
         self.board.touch(check.name)
-        self.telemetry.spans.finish_run(root, check, result, state.status)
+        self.telemetry.spans.finish_run(root, result, state.status)
         self.instruments.record(check, result, state.status)
         if check.requests:
             self.telemetry.windows.add(HTTP_CHECKS, result.duration, result.status is Status.FAIL)

@@ -33,7 +33,7 @@ def find(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Path |
 
 
 def load(file: Path | None, environ: Mapping[str, str], sources: Sources | None = None) -> Config:
-    """The configuration of `file` (None: the embedded defaults) with the environment above it.
+    """The configuration of `file` (None: the embedded defaults, checks of this host) with the environment above it.
 
     Raises ConfigError with every problem. `sources` is told of all files, even those of a refused configuration.
     """
@@ -51,11 +51,6 @@ def from_mapping(data: Mapping[str, Any], environ: Mapping[str, str]) -> Config:
     root = tree(data, Place("configuration"))
     expander = Expander(environ, Path.cwd(), Sources().opens)
     return _judged(root, environ, None, expand(root, expander), [])
-
-
-def default_config(environ: Mapping[str, str]) -> Config:
-    """What runs without a file: checks of this host, SQLite, an endpoint on loopback."""
-    return load(None, environ)
 
 
 @contextmanager

@@ -75,11 +75,6 @@ class Scheduler:
         self._timetable.replace(check, self._clock.monotonic(), self._clock.time())
         self._arm()
 
-    def poke(self, name: str, soon: float = 0.0) -> None:
-        """Bring a check's next run forward to `soon` seconds from now."""
-        self._timetable.poke(name, self._clock.monotonic() + soon)
-        self._arm()
-
     def hurry(self, name: str, undecided: bool) -> None:
         """Run the check every / 5, at least 1 s apart, while it is undecided."""
         self._timetable.hurry(name, undecided, self._clock.monotonic())

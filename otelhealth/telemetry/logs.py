@@ -55,25 +55,24 @@ class Events:
             names.EVENT_STATE_CHANGE, SEVERITY[change.status], body, told, change.at, change.trace_id, change.span_id
         )
 
-    def exception(self, check: Check, result: CheckResult, error: BaseException | None = None) -> None:
-        """A probe raised what it should not, a fault of ours or of user code; without `error`, what `result` tells."""
-        kind = exception_type(error) if error else result.error_type or "unknown"
+    def exception(self, check: Check, result: CheckResult, error: BaseException) -> None:
+        """A probe raised what it should not, a fault of ours or of user code."""
+        kind = exception_type(error)
         told = {
             names.CHECK_NAME: check.name,
             names.CHECK_KIND: check.kind,
             "exception.type": kind,
-            "exception.message": redacted(str(error) if error else result.message)[:_EVIDENCE],
+            "exception.message": redacted(str(error))[:_EVIDENCE],
+            "exception.stacktrace": redacted("".join(traceback.format_exception(error)))[-4 * _EVIDENCE :],
         }
-        if error:
-            told["exception.stacktrace"] = redacted("".join(traceback.format_exception(error)))[-4 * _EVIDENCE :]
         body = f"check {check.name} raised {kind}"
         self._emit(names.EVENT_EXCEPTION, ERROR, body, told, None, result.trace_id, result.span_id)
 
-    def agent_start(self, body: str, attributes: Mapping[str, Any] | None = None) -> None:
-        self._emit(names.EVENT_START, INFO, body, attributes or {}, None)
+    def agent_start(self, body: str) -> None:
+        self._emit(names.EVENT_START, INFO, body, {}, None)
 
-    def agent_stop(self, body: str, attributes: Mapping[str, Any] | None = None) -> None:
-        self._emit(names.EVENT_STOP, INFO, body, attributes or {}, None)
+    def agent_stop(self, body: str) -> None:
+        self._emit(names.EVENT_STOP, INFO, body, {}, None)
 
     def _emit(  # noqa: PLR0913, PLR0917 - the parts of a record
         self,

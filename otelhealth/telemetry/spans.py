@@ -32,7 +32,7 @@ class Spans:
         context = _ROOT if parent is None else trace.set_span_in_context(parent)
         return self._tracer.start_span(f"check {check.name}", context, attributes=attributes)
 
-    def finish_run(self, span: Span, check: Check, result: CheckResult, state: Status) -> None:  # noqa: ARG002 - the beat's words
+    def finish_run(self, span: Span, result: CheckResult, state: Status) -> None:
         """End it with the run's result and the check's debounced state."""
         span.set_attribute(names.CHECK_RESULT, result.status.value)
         span.set_attribute(names.CHECK_STATE, state.value)

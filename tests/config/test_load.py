@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from otelhealth.config.defaults import HOST_CHECKS
-from otelhealth.config.load import default_config, find, from_mapping, load
+from otelhealth.config.load import find, from_mapping, load
 from otelhealth.config.root import Config
 from otelhealth.errors import ConfigError
 from otelhealth.kinds.cpu import CpuCheck
@@ -38,11 +38,11 @@ def test_the_file_is_the_named_one_else_that_of_the_environment_else_the_folders
 
 
 def test_without_a_file_the_host_is_checked() -> None:
-    config = default_config({"OTEL_SERVICE_NAME": "till"})
+    config = load(None, {"OTEL_SERVICE_NAME": "till"})
     assert {"cpu", "memory", "disk", "load", "network", "fds"} == set(config.checks) == set(HOST_CHECKS)
     assert {check.category for check in config.checks.values()} == {"system"}
     assert (config.service.name, config.server.listen, config.file) == ("till", "127.0.0.1:8082", None)
-    assert default_config({}).service.name
+    assert load(None, {}).service.name
 
 
 def test_a_file_without_checks_leaves_the_default_ones_and_an_empty_mapping_means_none(tmp_path: Path) -> None:

@@ -151,16 +151,6 @@ async def test_running_once_waits_for_the_end_and_joins_a_run_that_goes() -> Non
         await watched.scheduler.once("strange")
 
 
-async def test_a_poked_check_runs_soon() -> None:
-    watched = Watched()
-    async with watched.going() as scheduler:
-        scheduler.add(sample("a", every="1h"), first=3000)
-        await asyncio.sleep(0)
-        assert not watched.runs
-        scheduler.poke("a", 0.02)
-        await until(lambda: watched.runs["a"])
-
-
 async def test_new_settings_are_followed() -> None:
     watched = Watched()
     async with watched.going() as scheduler:

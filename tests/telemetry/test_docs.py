@@ -66,7 +66,7 @@ def use_everything(telemetry: Telemetry) -> None:
         for status in Status:
             result = CheckResult(status, "", None if status is Status.PASS else "timeout", measurements, attempts=2)
             telemetry.instruments.record(check, result, status)
-        telemetry.spans.finish_run(root, check, result, Status.UNKNOWN)
+        telemetry.spans.finish_run(root, result, Status.UNKNOWN)
         change = StateChange(check.name, Status.PASS, Status.FAIL, 1.0, 2.0, "", "timeout", TRACE, SPAN)
         telemetry.instruments.transition(change)
         telemetry.events.state_change(change, check, result)

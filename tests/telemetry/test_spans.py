@@ -26,7 +26,7 @@ def test_a_failed_run_is_one_trace_with_its_root_and_its_client_span(opened: Ope
     clock.advance(2)
     client.end()
     result = CheckResult(Result.FAIL, "no answer", "timeout", attempts=2)
-    telemetry.spans.finish_run(root, CHECK, result, Result.PASS)
+    telemetry.spans.finish_run(root, result, Result.PASS)
     assert telemetry.close()
     child, parent = receiver.spans()
     assert (parent.name, parent.kind, parent.parent_span_id) == ("check api", Span.SPAN_KIND_INTERNAL, b"")
@@ -53,7 +53,7 @@ def test_a_failed_run_is_one_trace_with_its_root_and_its_client_span(opened: Ope
 def test_a_run_that_holds_leaves_the_status_unset(opened: Open, receiver: Receiver, status: Result) -> None:
     telemetry = opened()
     root = telemetry.spans.start_run(CHECK, 0)
-    telemetry.spans.finish_run(root, CHECK, CheckResult(status, error_type="slow"), status)
+    telemetry.spans.finish_run(root, CheckResult(status, error_type="slow"), status)
     assert telemetry.close()
     [span] = receiver.spans()
     assert span.status.code == Status.STATUS_CODE_UNSET
