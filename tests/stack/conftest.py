@@ -1,11 +1,11 @@
 """A failed test shows what the servers it used have written."""
 
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import is_dataclass
 
 import pytest
 
 from tests.stack.server import Server
-from tests.stack.servers import Stack
 
 
 @pytest.hookimpl(wrapper=True)
@@ -19,8 +19,7 @@ def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.T
 
 def servers_among(values: Iterable[object]) -> Iterator[Server]:
     for value in values:
-        match value:
-            case Server():
-                yield value
-            case Stack():
-                yield from (value.collector, value.jaeger, value.prometheus)
+        if isinstance(value, Server):
+            yield value
+        elif is_dataclass(value):  # a Stack, or what stands on one
+            yield from servers_among(vars(value).values())

@@ -28,12 +28,27 @@ def until(condition: Callable[[], T], what: str, within: float = 60.0, every: fl
         time.sleep(every)
 
 
-def fetch(url: str, parameters: Mapping[str, object] | None = None, *, timeout: float = 10.0) -> bytes:
-    """The body of a GET. HTTP errors and refused connections come as urllib's own exceptions (all OSError)."""
+def fetch(
+    url: str,
+    parameters: Mapping[str, object] | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 10.0,
+    any_status: bool = False,
+) -> bytes:
+    """The body of a GET. Refused connections and, unless `any_status`, HTTP errors come as urllib's own exceptions (all
+    OSError)."""
     query = f"?{urllib.parse.urlencode(parameters)}" if parameters else ""
-    with _OPENER.open(url + query, timeout=timeout) as response:
-        body: bytes = response.read()
-        return body
+    request = urllib.request.Request(url + query, headers=dict(headers or {}))
+    try:
+        with _OPENER.open(request, timeout=timeout) as response:
+            body: bytes = response.read()
+    except urllib.error.HTTPError as error:
+        if not any_status:
+            raise
+        with error:
+            body = error.read()
+    return body
 
 
 def answers(url: str) -> bool:
@@ -47,10 +62,25 @@ def answers(url: str) -> bool:
     return True
 
 
-def free_ports(names: tuple[str, ...]) -> dict[str, int]:
-    """Held all at once, so that no port is given twice. Another program may still take one before it is used."""
+def free_ports(names: tuple[str, ...], wishes: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Each as wished where that is free. Held all at once, so that no port is given twice; another program may still
+    take one before it is used."""
     with ExitStack() as held:
-        sockets = {name: held.enter_context(socket.socket()) for name in names}
-        for listener in sockets.values():
-            listener.bind(("127.0.0.1", 0))
-        return {name: listener.getsockname()[1] for name, listener in sockets.items()}
+        sockets = {name: held.enter_context(listener(wishes.get(name, 0) if wishes else 0)) for name in names}
+        return {name: found.getsockname()[1] for name, found in sockets.items()}
+
+
+def listener(port: int) -> socket.socket:
+    """Bound to that port, or to any where somebody listens there."""
+    if port:
+        wished = socket.socket()
+        wished.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have ended do not take it
+        try:
+            wished.bind(("127.0.0.1", port))
+        except OSError:
+            wished.close()
+        else:
+            return wished
+    found = socket.socket()
+    found.bind(("127.0.0.1", 0))
+    return found

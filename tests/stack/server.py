@@ -34,10 +34,17 @@ class Server:
         self.folder = folder
         self.log = folder / f"{self.program}.log"
         self.ports: dict[str, int] = {}
+        self.wishes: Mapping[str, int] = {}  # ports to take where they are free
         self._process: subprocess.Popen[bytes] | None = None
         self._log_from = 0
 
     # What a kind of server says of itself.
+
+    def command(self) -> list[str]:
+        program = BIN / self.program
+        if not program.exists():
+            raise ServerError(f"{self.program} is not there; build it once: python3 tests/stack/build.py")
+        return [str(program), *self.arguments()]
 
     def arguments(self) -> list[str]:
         raise NotImplementedError
@@ -65,8 +72,8 @@ class Server:
     def start(self) -> Self:
         """Returns when the server says that it is ready."""
         keep = bool(self.ports)
-        for _ in range(1 if keep else PORT_TRIES):
-            self.ports = self.ports if keep else free_ports(self.port_names)
+        for attempt in range(1 if keep else PORT_TRIES):
+            self.ports = self.ports if keep else free_ports(self.port_names, {} if attempt else self.wishes)
             if self._came_up():
                 return self
             tail = self.tail()
@@ -78,16 +85,12 @@ class Server:
         raise ServerError(f"{self.program} did not become ready; the end of its log:\n{tail}")
 
     def _launch(self) -> None:
-        program = BIN / self.program
-        if not program.exists():
-            raise ServerError(f"{self.program} is not there; build it once: python3 tests/stack/build.py")
+        command = self.command()
         self._log_from = self.log.stat().st_size if self.log.exists() else 0
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-        with self.log.open("ab") as log:
-            command = [str(program), *self.arguments()]
-            with undisturbed():
-                atexit.register(self.kill)  # an interrupt between start and the body of a `with` meets no __exit__
-                self._process = spawn(command, self.folder, inherited | dict(self.environment()), log)
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
+        with self.log.open("ab") as log, undisturbed():
+            atexit.register(self.kill)  # an interrupt between start and the body of a `with` meets no __exit__
+            self._process = spawn(command, self.folder, inherited | dict(self.environment()), log)
 
     def _came_up(self) -> bool:
         try:
