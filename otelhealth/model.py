@@ -143,6 +143,7 @@ class ExportPath:
     endpoint: str
     headers: Mapping[str, str]
     protocol: str
+    instance: str = ""  # the service.instance.id of what is sent there
 
 
 class Surroundings(Protocol):

@@ -148,7 +148,7 @@ class OtlpCheck(Check, TlsOptions):
 
     async def _metric(self, ctx: Context, base: Url, now: float, measured: list[Measurement]) -> str:
         pending = _pending(ctx, "prometheus")
-        query = f'max(otelhealth_check_last_run_time_seconds{{otelhealth_check_name="{self.name}"}})'
+        query = f"max(otelhealth_check_last_run_time_seconds{{{self._own_labels(ctx)}}})"
         url = base.under(f"/api/v1/query?query={quote(query, safe='')}")
         answer = await self._ask(ctx, Exchange(), url)
         if not pending:
@@ -161,6 +161,12 @@ class OtlpCheck(Check, TlsOptions):
             pending.popleft()
         measured.append(Measurement("metric_age", now - last, "s"))
         return f"the run of {duration_text(max(0.0, now - last))} ago is in Prometheus"
+
+    def _own_labels(self, ctx: Context) -> str:
+        """Other agents have a check of this name too, and their runs would hide that ours no longer arrive."""
+        name = f'otelhealth_check_name="{self.name}"'
+        path = ctx.surroundings.export_path
+        return f"{name},instance={json.dumps(path.instance)}" if path is not None and path.instance else name
 
     def _send_canary(self, ctx: Context, now: float) -> None:
         context = ctx.span.get_span_context()

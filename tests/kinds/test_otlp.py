@@ -93,6 +93,13 @@ async def test_the_agents_own_export_path_is_the_default_with_its_headers() -> N
     assert "secret" not in repr(result) + bench.span.to_json()
 
 
+async def test_prometheus_is_asked_for_the_runs_of_this_agent_alone() -> None:
+    async with chain() as made:
+        path = ExportPath(f"http://127.0.0.1:{made.port}", {}, "http/protobuf", instance="0d1e")
+        await Bench(around=Around(path)).probe(made.check(prometheus=True))
+    assert b"otelhealth_check_name%3D%22export%22%2Cinstance%3D%220d1e%22" in made.requests[-1]
+
+
 async def test_without_any_endpoint_the_sentence_says_what_to_set() -> None:
     with pytest.raises(OtelHealthError, match=r"no OTLP endpoint is set; set telemetry\.otlp\.endpoint or `url`"):
         await Bench().probe(OtlpCheck(name="export"))
