@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:@]*)(?::\d*)?")  # with its port
 # What would forge a line of a log, move a terminal's cursor, or cannot be written at all.
@@ -29,6 +30,12 @@ def _without_user_info(word: re.Match[str]) -> str:
 def one_line(text: str, most: int) -> str:
     """A foreign text as one printable line of at most `most` characters."""
     return _UNFIT.sub(" ", text[:most])
+
+
+def near(word: str, known: Iterable[str], otherwise: str) -> str:
+    """A remedy: `did you mean X?` where something known is close to `word`."""
+    found = get_close_matches(word, list(known), 1)
+    return f"did you mean {found[0]}?" if found else otherwise
 
 
 class OtelHealthError(Exception):

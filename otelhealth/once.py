@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from otelhealth.config.root import Config
 from otelhealth.engine.board import Board
 from otelhealth.engine.runner import Runner
 from otelhealth.engine.threads import ThreadLane
-from otelhealth.errors import OtelHealthError
+from otelhealth.errors import OtelHealthError, near
 from otelhealth.model import ExportPath
 from otelhealth.records import CheckRecord
 from otelhealth.telemetry.setup import export_path
@@ -35,9 +34,8 @@ def chosen(checks: Mapping[str, Check], names: tuple[str, ...]) -> list[Check]:
     """The checks of these names, all of them without any; raises OtelHealthError for a strange one."""
     for name in names:
         if name not in checks:
-            near = difflib.get_close_matches(name, checks, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(checks)) or 'none'}"
-            raise OtelHealthError(f"there is no check {name!r}", hint)
+            remedy = near(name, checks, f"there are {', '.join(sorted(checks)) or 'none'}")
+            raise OtelHealthError(f"there is no check {name!r}", remedy)
     return [checks[name] for name in names or checks]
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from otelhealth.checks.base import Check
 from otelhealth.checks.registry import all_kinds
 from otelhealth.cli.table import table
+from otelhealth.errors import near
+from otelhealth.units import duration_text, size_text
+
+_AS_WRITTEN: Mapping[str, Callable[[float], str]] = {"such as 500ms": duration_text, "such as 200MB": size_text}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,19 +40,28 @@ def _default(field: dict[str, Any], required: bool) -> str:
     if required:
         return "required"
     value = field.get("default")
-    return "" if value is None or value in ("", [], {}) else str(value)
+    if value is None or value in ("", [], {}):
+        return ""
+    written = _AS_WRITTEN.get(_type(field, {}))
+    return written(value) if written else str(value)
+
+
+def _rows(schema: dict[str, Any], definitions: dict[str, Any], above: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Of an object's fields; those of an object within stand as `expect.status`."""
+    for name, field in schema["properties"].items():
+        inner = definitions.get(str(field.get("$ref", "")).rsplit("/", 1)[-1], {})
+        if "properties" in inner:
+            yield from _rows(inner, definitions, f"{above}{name}.")
+        else:
+            default = _default(field, name in schema.get("required", []))
+            yield f"{above}{name}", _type(field, definitions), default, str(field.get("description", ""))
 
 
 def fields(check: type[Check]) -> list[tuple[str, str, str, str]]:
     """Its settings, own ones first: name, type, default, description."""
     schema = check.model_json_schema()
-    definitions, required = schema.get("$defs", {}), schema.get("required", [])
-    rows = [
-        (name, _type(field, definitions), _default(field, name in required), str(field.get("description", "")))
-        for name, field in schema["properties"].items()
-        if name not in ("kind", "name")
-    ]
-    return sorted(rows, key=lambda row: row[0] in Check.model_fields)
+    rows = [row for row in _rows(schema, schema.get("$defs", {})) if row[0] not in ("kind", "name")]
+    return sorted(rows, key=lambda row: row[0].partition(".")[0] in Check.model_fields)
 
 
 def describe(name: str, check: type[Check]) -> str:
@@ -71,9 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(table(("kind", "what it checks"), [(name, check.summary) for name, check in kinds.items()])))
         return 0
     if arguments.kind not in kinds:
-        near = difflib.get_close_matches(arguments.kind, kinds, 1)
-        hint = f"did you mean {near[0]}?" if near else "`otelhealth kinds` lists them"
-        print(f"otelhealth: unknown kind {arguments.kind!r}; {hint}", file=sys.stderr)
+        remedy = near(arguments.kind, kinds, "`otelhealth kinds` lists them")
+        print(f"otelhealth: unknown kind {arguments.kind!r}; {remedy}", file=sys.stderr)
         return 3
     print(describe(arguments.kind, kinds[arguments.kind]))
     return 0

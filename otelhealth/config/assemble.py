@@ -13,10 +13,10 @@ from otelhealth.config.expand import REFUSED
 from otelhealth.config.fields import keys_of
 from otelhealth.config.judge import ENVIRONMENT, place_problem, validated
 from otelhealth.config.root import Config, Defaults
-from otelhealth.config.rules import Broken, broken, near
+from otelhealth.config.rules import Broken, broken
 from otelhealth.config.sentences import MISSING, Said
 from otelhealth.config.where import Node, Place, Way
-from otelhealth.errors import Problem
+from otelhealth.errors import Problem, near
 
 SECTIONS: Mapping[str, type[Settings]] = {
     name: field.annotation

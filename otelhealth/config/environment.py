@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from otelhealth.config.documents import tree
 from otelhealth.config.expand import retype
 from otelhealth.config.judge import ENVIRONMENT
-from otelhealth.config.rules import near
 from otelhealth.config.where import Node, Place
-from otelhealth.errors import Problem
+from otelhealth.errors import Problem, near
 from otelhealth.telemetry.environment import overrides, resource_attributes
 
 PREFIX = "OTELHEALTH_"

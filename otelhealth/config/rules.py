@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 from otelhealth.config.where import Way
 from otelhealth.engine.aggregate import StatusSettings
+from otelhealth.errors import near
 
 MAX_CYCLES = 20
 GROUPS = frozenset(("live", "ready", "startup"))  # those that endpoints ask for
@@ -21,12 +21,6 @@ class Broken(NamedTuple):
     path: Way
     sentence: str
     remedy: str
-
-
-def near(word: str, known: Iterable[str], otherwise: str) -> str:
-    """`did you mean X?` where something known is close to `word`."""
-    found = get_close_matches(word, list(known), 1)
-    return f"did you mean {found[0]}?" if found else otherwise
 
 
 def broken(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from otelhealth.config.rules import near
+from otelhealth.errors import near
 from otelhealth.units import duration_text, parse_duration, parse_share, parse_size, size_text
 
 

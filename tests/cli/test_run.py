@@ -129,7 +129,8 @@ def test_kinds_lists_all_and_tells_the_fields_and_measurements_of_one(capsys: py
     assert main(["kinds", "disk"]) == 0
     told = capsys.readouterr().out
     assert "system.filesystem.utilization" in told
-    assert re.search(r"^every +such as 500ms", told, re.MULTILINE)
+    assert re.search(r"^every +such as 500ms +30s", told, re.MULTILINE)
+    assert re.search(r"^threshold\.rise +integer +1 +Successes in a row", told, re.MULTILINE)
     assert main(["kinds", "dsk"]) == 3
     assert "did you mean disk?" in capsys.readouterr().err
 
