@@ -16,6 +16,7 @@ from otelhealth.clock import SYSTEM, Clock
 from otelhealth.config.load import find, from_mapping, load
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
+from otelhealth.errors import OtelHealthError
 from otelhealth.kinds.python import Function, as_check
 from otelhealth.model import ServiceStatus
 from otelhealth.once import chosen
@@ -33,12 +34,19 @@ CLOSING = 5.0  # s that a stop may take, whatever the collector does
 class Agent:
     """Runs checks from `async with` to its end, in the running event loop.
 
-    `config` is a path, a mapping, a Config, or None for what `otelhealth run` would find. Raises ConfigError for a bad
-    one, OtelHealthError where the address or the store cannot be had.
+    `config` is a path, a mapping, a Config, or None for what `otelhealth run` would find; a Config that was read from
+    files follows their changes by the `sources` that `load` told. Raises ConfigError for a bad one, OtelHealthError
+    where the address or the store cannot be had. It is entered once.
     """
 
-    def __init__(self, config: Config | Mapping[str, Any] | Path | str | None = None, *, clock: Clock = SYSTEM) -> None:
-        sources = Sources()
+    def __init__(
+        self,
+        config: Config | Mapping[str, Any] | Path | str | None = None,
+        *,
+        clock: Clock = SYSTEM,
+        sources: Sources | None = None,
+    ) -> None:
+        sources = sources or Sources()
         first = self._first = _read(config, sources)
         self._rounds = Rounds(first, clock)
         self._reload = Reload(first, sources, clock, self._apply, self._rounds.instruments.config_reload)
@@ -48,6 +56,8 @@ class Agent:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
+        if self._loop is not None:
+            raise OtelHealthError("an agent is entered once", "make another Agent")
         self._loop = asyncio.get_running_loop()
         rounds, first = self._rounds, self._first
         states, counters = rounds.store.open()
@@ -123,8 +133,10 @@ class Agent:
     async def run_checks(self, *names: str) -> Mapping[str, CheckRecord]:
         """Run these checks now (all without names), or join their runs that go; the records then, from any loop.
 
-        Raises OtelHealthError for a strange name.
+        Raises OtelHealthError for a strange name, and once the agent stops.
         """
+        if self._rounds.board.view().draining:
+            raise OtelHealthError("the agent has stopped, or is about to", "run checks inside `async with`")
         if self._loop is not None and self._loop is not asyncio.get_running_loop():
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.run_checks(*names), self._loop))
         checks = chosen({state.name: state.check for state in self._rounds.board}, names)

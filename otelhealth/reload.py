@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Literal
 
 from otelhealth.checks.base import Check
@@ -15,7 +16,7 @@ from otelhealth.config.reload import reloaded, restart_needed
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.config.watch import Watch
-from otelhealth.errors import ConfigError
+from otelhealth.errors import ConfigError, Problem
 from otelhealth.records import ConfigRecord
 
 Outcome = Literal["accepted", "refused"]
@@ -40,6 +41,7 @@ class Reload:
         self._count = count
         self._watch = Watch(sources, self.again)
         self._going = asyncio.Lock()
+        self._asked = self._heard = 0  # times it was told to read, and how many of them the last reading heard
         self.record = ConfigRecord(
             file=str(config.file) if config.file else None,
             loaded=int(clock.time()),
@@ -58,10 +60,14 @@ class Reload:
         if self.config.file is None:
             log.info("there is no configuration file to read again")
             return
+        self._asked = mine = self._asked + 1
         async with self._going:
+            if self._heard >= mine:  # one reading serves all that asked before it began
+                return
+            self._heard = self._asked
             sources = Sources()
             try:
-                new = await asyncio.to_thread(load, self.config.file, os.environ, sources)
+                new = await asyncio.to_thread(_load, self.config.file, sources)
             except ConfigError as error:
                 self.record["error"] = str(error)
                 self._count("refused")
@@ -80,6 +86,13 @@ class Reload:
         log.info("the configuration was read again: %d checks", len(self.config.checks))
         if waiting:
             log.warning("restart needed: %s changed and keep their old settings until then", ", ".join(waiting))
+
+
+def _load(file: Path, sources: Sources) -> Config:
+    new = load(file, os.environ, sources)
+    if file.is_file() and sources.is_empty(file):  # cut off while it was written; it would stand for the defaults
+        raise ConfigError([Problem(str(file), "", "is empty", "write `checks: {}` to watch nothing")])
+    return new
 
 
 def differing(old: Config, new: Config) -> Iterator[tuple[str, Check | None]]:

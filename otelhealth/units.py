@@ -80,6 +80,8 @@ def _as_text(path: object) -> object:
 def _against_config_file(text: str, info: ValidationInfo) -> str:
     if text == MEMORY:
         return text
+    if "\0" in text:
+        raise ValueError("a path holds no NUL character; remove it")
     base = info.context.get("base") if isinstance(info.context, dict) else None
     try:
         return str(Path(base or Path.cwd(), Path(text).expanduser()))

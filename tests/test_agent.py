@@ -251,3 +251,24 @@ async def test_what_a_users_check_raises_leaves_as_an_event_once_and_without_sec
     assert told["exception.type"] == "KeyError"
     assert "broken" in str(told["exception.stacktrace"])
     assert "hunter2" not in str(told)
+
+
+async def test_an_agent_is_entered_once_and_runs_nothing_once_it_has_stopped(tmp_path: Path) -> None:
+    agent = Agent(settings(tmp_path, checks={"load": {"kind": "load"}}))
+    async with agent:
+        with pytest.raises(OtelHealthError, match="an agent is entered once; make another Agent"):
+            await agent.__aenter__()
+        assert (await agent.run_checks("load"))["load"]["last_result"] == "pass"
+    with pytest.raises(OtelHealthError, match="the agent has stopped"):
+        await agent.run_checks("load")
+    assert agent.report()["draining"]
+
+
+async def test_reloads_asked_for_while_one_reads_are_one_more(tmp_path: Path) -> None:
+    file = tmp_path / "otelhealth.yaml"
+    file.write_text('server: {listen: "127.0.0.1:0"}\nstore: {path: ":memory:"}\nchecks: {}\n')
+    async with Agent(file) as agent:
+        await asyncio.gather(*(agent.reload() for _ in range(50)))
+        assert agent.report()["config"]["reloads"] == 2
+        await agent.reload()
+        assert agent.report()["config"]["reloads"] == 3

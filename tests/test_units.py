@@ -157,6 +157,11 @@ def test_a_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Kept(path="~/shop.db").path == "/home/shop/shop.db"
 
 
+def test_a_path_holds_no_nul() -> None:
+    with pytest.raises(ValueError, match="a path holds no NUL character"):
+        Kept(path="shop\0.db")
+
+
 def test_a_path_is_not_empty_and_its_home_is_known() -> None:
     with pytest.raises(ValueError, match="at least 1 character"):
         Kept(path="")

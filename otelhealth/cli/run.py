@@ -6,14 +6,17 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from otelhealth.agent import Agent
 from otelhealth.cli.source import UNUSABLE, load_or_say
 from otelhealth.config.root import Config
+from otelhealth.config.sources import Sources
 from otelhealth.errors import OtelHealthError
 from otelhealth.version import __version__
 
@@ -28,6 +31,7 @@ if sys.platform != "win32":
     from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 
 MOST_FILES = 65_536
+LEAVING = 2.0  # s that what is not the agent's own may take to end, once the agent has stopped
 SETTLED = 15.0  # s after the start by which each check has run and made what it keeps
 
 
@@ -87,19 +91,48 @@ def _settle() -> None:
     gc.enable()
 
 
-async def _serve(config: Config) -> None:
+def _open_standard_streams() -> None:
+    """libuv aborts the process when it closes a descriptor below 3, which a socket has where these were closed."""
+    while (free := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(free)
+
+
+def _say(text: str) -> None:
+    """A terminal that is gone, or a full disk behind it, is no reason not to watch."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _leave_soon() -> None:
+    """The process ends even where a check's task ignores its cancellation, or a thread it started goes on."""
+    last = threading.Timer(LEAVING, os._exit, (0,))
+    last.daemon = True
+    last.start()
+
+
+async def _serve(config: Config, sources: Sources) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
-    agent = Agent(config)
+    reloads: set[asyncio.Task[None]] = set()
+    agent = Agent(config, sources=sources)
+
+    def reload() -> None:
+        task = loop.create_task(agent.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     async with agent:
         agent.telemetry.set_global()
-        reloads: set[asyncio.Task[None]] = set()
-        loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(loop.create_task(agent.reload())))
         loop.call_later(SETTLED, _settle)
-        print(banner(config, agent), flush=True)
+        _say(banner(config, agent))
         await stopped.wait()
+    _leave_soon()
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -107,13 +140,16 @@ def run(arguments: argparse.Namespace) -> int:
         level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
     logging.getLogger("otelhealth").setLevel(arguments.log_level.upper())
-    config = load_or_say(arguments.config)
+    logging.raiseExceptions = False  # a log that cannot be written is no reason to stop watching
+    _open_standard_streams()
+    sources = Sources()
+    config = load_or_say(arguments.config, sources)
     if config is None:
         return UNUSABLE
     _raise_file_limit()
     try:
         with asyncio.Runner(loop_factory=_new_loop) as runner:
-            runner.run(_serve(config))
+            runner.run(_serve(config, sources))
     except OtelHealthError as error:
         print(f"otelhealth: {error}", file=sys.stderr)
         return 1

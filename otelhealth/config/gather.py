@@ -75,7 +75,7 @@ class Gatherer:
             return
         items = asked.value if isinstance(asked.value, list) else [asked]
         for item in items:
-            if not isinstance(item.value, str) or not item.value:
+            if not isinstance(item.value, str) or not item.value or "\0" in item.value:
                 self._problem(item.place, "wants the path of a file, or a list of them", "write include: [more.yaml]")
                 continue
             for chosen in self._chosen(item.value, path.parent):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,9 @@ def find(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Path |
     if explicit is not None:
         return explicit
     if named := environ.get("OTELHEALTH_CONFIG"):
-        return Path(named).expanduser()
+        with suppress(RuntimeError):  # no home is known: the file is then named as it was written, and not found
+            return Path(named).expanduser()
+        return Path(named)
     return next((cwd / name for name in NAMES if (cwd / name).is_file()), None)
 
 

@@ -20,6 +20,10 @@ class Sources:
         """To be told before `path` is read: a change while it is read then shows at the next look."""
         self.files[path] = _stamp(path)
 
+    def is_empty(self, path: Path) -> bool:
+        """Whether nothing stood in `path` when it was read."""
+        return self.files.get(path, ())[2:3] == (0,)
+
     def glob(self, base: Path, pattern: str) -> tuple[str, ...]:
         """What `pattern` finds from `base`, sorted; remembered."""
         found = self.globs[base, pattern] = _matches(base, pattern)

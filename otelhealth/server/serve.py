@@ -75,9 +75,10 @@ class Server:
                 wanted.port,
                 backlog=_BACKLOG,
             )
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: an empty or too long label of a name
+            number = error.errno or 0 if isinstance(error, OSError) else 0
             raise OtelHealthError(
-                f"cannot listen on {wanted}: {_reason(error)}", _REMEDIES.get(error.errno or 0, _ELSEWHERE)
+                f"cannot listen on {wanted}: {_reason(error)}", _REMEDIES.get(number, _ELSEWHERE)
             ) from error
         self.address = Address(wanted.host, self._listener.sockets[0].getsockname()[1])
         return self.address
@@ -100,7 +101,7 @@ class Server:
         self._listener = self.address = None
 
 
-def _reason(error: OSError) -> str:
-    if isinstance(error, socket.gaierror):
+def _reason(error: OSError | UnicodeError) -> str:
+    if isinstance(error, socket.gaierror | UnicodeError):
         return "the name is not known"
     return os.strerror(error.errno).lower() if error.errno else str(error)

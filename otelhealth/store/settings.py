@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field
 
 from otelhealth.checks.base import Settings
+from otelhealth.errors import OtelHealthError
 from otelhealth.units import Duration, LocalPath, Size
 
 
@@ -30,8 +31,16 @@ class StoreSettings(Settings):
 
 
 def default_path(service: str, environ: Mapping[str, str]) -> Path:
-    """`${XDG_STATE_HOME:-~/.local/state}/otelhealth/<service>/otelhealth.db`."""
-    home = Path(environ.get("HOME") or Path.home())
-    base = Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state")
+    """`${XDG_STATE_HOME:-~/.local/state}/otelhealth/<service>/otelhealth.db`; OtelHealthError without a home."""
+    base = Path(environ.get("XDG_STATE_HOME") or _home(environ) / ".local" / "state")
     folder = re.sub(r"[^A-Za-z0-9._-]", "_", service).lstrip(".") or "_"
     return base / "otelhealth" / folder / "otelhealth.db"
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    try:
+        return Path(environ.get("HOME") or Path.home())
+    except RuntimeError as error:  # a user of a container that /etc/passwd does not know
+        raise OtelHealthError(
+            "the store has no place: no home directory is known", "set HOME, XDG_STATE_HOME or `store.path`"
+        ) from error

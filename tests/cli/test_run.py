@@ -9,8 +9,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,17 @@ def running(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[st
 def get(url: str) -> Any:
     with urllib.request.urlopen(url, timeout=5) as answer:
         return json.loads(answer.read())
+
+
+def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Ask again until it holds; an agent that does not answer yet does not hold."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with suppress(OSError):
+            if holds():
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def write(folder: Path, more: str = "") -> Path:
@@ -173,3 +184,61 @@ def test_check_leaves_disabled_checks_out_of_its_verdict(
     file = write(tmp_path, f"dead: {{kind: tcp, host: 127.0.0.1, port: {free_port}, enabled: false}}")
     assert main(["check", "-c", str(file)]) == 0
     assert re.search(r"^off +dead", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_a_changed_file_takes_effect_and_an_empty_one_does_not(tmp_path: Path) -> None:
+    file = write(tmp_path)
+    with running(tmp_path, "-c", str(file)) as (process, url):
+        write(tmp_path, "more: {kind: load}")
+        until(lambda: set(get(f"{url}/health/detailed")["checks"]) == {"load", "more"})
+        file.write_text("")
+        until(lambda: get(f"{url}/health/detailed")["config"]["error"] is not None)
+        report = get(f"{url}/health/detailed")
+        assert set(report["checks"]) == {"load", "more"}
+        assert report["config"]["error"] == f"{file}: is empty; write `checks: {{}}` to watch nothing"
+        assert process.poll() is None
+
+
+def test_a_check_that_ignores_its_cancellation_does_not_keep_the_process(tmp_path: Path) -> None:
+    (tmp_path / "stubborn.py").write_text(
+        "import asyncio\nasync def check():\n  while True:\n"
+        "    try: await asyncio.sleep(3600)\n    except asyncio.CancelledError: pass\n"
+    )
+    file = write(tmp_path, 'stubborn: {kind: python, call: "stubborn:check", every: 100ms}')
+    with running(tmp_path, "-c", str(file)) as (process, url):
+        until(lambda: get(f"{url}/health/checks/stubborn")["running"])
+        process.terminate()
+        assert process.wait(timeout=15) == 0
+
+
+def test_run_does_without_standard_streams(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    file = tmp_path / "otelhealth.yaml"
+    file.write_text(f'server: {{listen: "127.0.0.1:{port}"}}\nstore: {{path: ":memory:"}}\nchecks: {{}}\n')
+    command = f"exec {sys.executable} -m otelhealth run -c {file} <&- >&- 2>&-"
+    process = subprocess.Popen(["sh", "-c", command])
+    until(lambda: get(f"http://127.0.0.1:{port}/health/live")["status"] == "alive")
+    process.terminate()
+    assert process.wait(timeout=15) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_banner_that_cannot_be_written_does_not_end_the_agent(tmp_path: Path) -> None:
+    file = write(tmp_path, 'told: {kind: python, call: "told:check", every: 100ms}')
+    (tmp_path / "told.py").write_text(f"def check(): open({str(tmp_path / 'ran')!r}, 'w').close()")
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.Popen([sys.executable, "-m", "otelhealth", "run", "-c", str(file)], stdout=full)
+    until((tmp_path / "ran").exists)
+    process.terminate()
+    assert process.wait(timeout=15) == 0
+
+
+def test_a_working_directory_that_is_gone_is_said(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = f"rmdir {gone}; exec {sys.executable} -m otelhealth validate"
+    ended = subprocess.run(["sh", "-c", command], cwd=gone, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == "otelhealth: the working directory is no longer there; change to one that is\n"

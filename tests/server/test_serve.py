@@ -58,6 +58,7 @@ async def test_a_taken_port_is_named_with_the_remedy() -> None:
     [
         ("192.0.2.1:0", "cannot listen on 192.0.2.1:0: cannot assign requested address"),
         ("no-such-host.invalid:0", "cannot listen on no-such-host.invalid:0: the name is not known"),
+        ("a..b:0", "cannot listen on a..b:0: the name is not known"),
     ],
 )
 async def test_an_address_that_is_not_of_this_machine_is_named(listen: str, sentence: str) -> None:
