@@ -59,9 +59,7 @@ class CheckResult:
 
     status: Status
     message: str = ""
-    error_type: str | None = (
-        None  # a low-cardinality class such as `timeout`, `connection_refused`, `503`; None on pass
-    )
+    error_type: str | None = None  # of low cardinality, such as `timeout` or `503`; None on pass
     measurements: tuple[Measurement, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)  # JSON-able, redacted by the kind
 

@@ -18,7 +18,7 @@ class MeasurementRecord(TypedDict):
 
 
 class CheckRecord(TypedDict):
-    """One check in `/health/detailed`. Clients in typed languages decode it: int and float are meant."""
+    """One check in `/health/detailed`."""
 
     name: str
     kind: str
@@ -159,6 +159,14 @@ class BriefReport(TypedDict):
     draining: NotRequired[bool]
 
 
+class LiveReport(TypedDict):
+    """`/health/live`."""
+
+    status: Literal["alive", "dead"]
+    timestamp: int
+    uptime_seconds: int
+
+
 class GroupCheck(TypedDict):
     status: Literal["ready", "unready"]
     error: str | None
@@ -169,3 +177,10 @@ class GroupReport(TypedDict):
 
     status: Literal["ready", "unready"]
     checks: dict[str, GroupCheck]
+
+
+class ErrorReport(TypedDict):
+    """Any answer that refuses."""
+
+    error: str
+    remedy: str

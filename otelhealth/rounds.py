@@ -29,7 +29,7 @@ SECOND = 1.0
 SAMPLE_EVERY = 10  # s between readings of the host for `performance`
 SAMPLER = "the agent itself"  # no check has such a name
 WINDOWS = "windows"  # the name under which the store keeps the counts of 24 h
-LEVELS = {Status.PASS: logging.INFO, Status.FAIL: logging.ERROR}
+LOG_LEVELS = {Status.PASS: logging.INFO, Status.FAIL: logging.ERROR}
 log = logging.getLogger("otelhealth")
 
 
@@ -96,7 +96,7 @@ class Rounds:
             async with asyncio.timeout(SAMPLE_EVERY):
                 await self.threads.run(SAMPLER, self.sampler.read_disks)
         self.host = self.sampler.sample()
-        self.store.count(WINDOWS, self.telemetry.windows.snapshot())
+        self.store.counter(WINDOWS, self.telemetry.windows.snapshot())
 
     def raised(self, check: Check, result: CheckResult, error: BaseException) -> None:
         """A probe, or a user's code in it, raised: told when it was not so the run before."""
@@ -114,7 +114,7 @@ class Rounds:
         self.telemetry.events.state_change(change, check, result, use)
         self.store.change(change)
         words = (change.name, change.previous.value, change.status.value, change.message)
-        log.log(LEVELS.get(change.status, logging.WARNING), "%s: %s -> %s: %s", *words)
+        log.log(LOG_LEVELS.get(change.status, logging.WARNING), "%s: %s -> %s: %s", *words)
 
     def put(self, check: Check, known: Mapping[str, Any] | None = None) -> None:
         """Watch a check, or follow its new settings; `known` is its kept state."""
@@ -161,7 +161,7 @@ class Rounds:
 
     async def close(self, within: float) -> None:
         """Keep every state, send what is left, in `within` seconds."""
-        self.store.count(WINDOWS, self.telemetry.windows.snapshot())
+        self.store.counter(WINDOWS, self.telemetry.windows.snapshot())
         now = self.clock.time()
         for state in self.board:
             self.store.state(state.name, state.snapshot(now))

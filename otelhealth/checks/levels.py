@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
 from otelhealth.model import CheckResult, Measurement, Status
 from otelhealth.units import parse_duration, parse_size, quantity_text
 
-SEVERITY = {Status.PASS: 0, Status.WARN: 1, Status.FAIL: 2, Status.UNKNOWN: 3}
+RANK = {Status.PASS: 0, Status.WARN: 1, Status.FAIL: 2, Status.UNKNOWN: 3}
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
@@ -136,10 +136,10 @@ class LevelJudge:
             status, text = self._of(measurement.name, measurement.key, measurement.value, measurement.unit)
             if status is not Status.PASS:
                 marked[index] = replace(measurement, status=status)
-            if SEVERITY[status] > SEVERITY[worst]:
+            if RANK[status] > RANK[worst]:
                 worst, sentence = status, text
         status, text = self._of("duration", "duration", duration, "s")
-        if SEVERITY[status] > SEVERITY[worst]:
+        if RANK[status] > RANK[worst]:
             worst, sentence = status, text
         if not sentence and not marked:
             return result

@@ -1,4 +1,4 @@
-"""What the states of the checks make of the service: status, score, summary. Pure, and all of it in the settings."""
+"""What the states of the checks make of the service: its status and score. Pure; how to judge is in the settings."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Mapping
 from typing import Any
 
-HOUR, DAY, WEEK = 3600.0, 86400.0, 7 * 86400.0
+HOUR = 3600.0
 FINE = 300  # s, a slot of the hour and of the day's errors
 _HOURS, _RECENT, _ERRORS = 168, 12, 288
 _MOST = 65535

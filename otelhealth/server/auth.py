@@ -39,7 +39,7 @@ _NOT_LOCAL = refusal(
 _FOREIGN_PAGE = refusal(
     403,
     "a page of another origin may not ask for actions",
-    "send the request from a program, or from the agent's own page",
+    "send the request from a program",
 )
 
 

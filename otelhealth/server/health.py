@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Literal, TypedDict
 
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
@@ -13,27 +12,12 @@ from starlette.types import Receive, Scope, Send
 from otelhealth.clock import Clock
 from otelhealth.errors import OtelHealthError
 from otelhealth.model import Served, ServiceStatus
-from otelhealth.records import BriefReport, HealthReport
+from otelhealth.records import BriefReport, HealthReport, LiveReport
 from otelhealth.server.answers import Answer, content_type, encode, encode_slowly, refusal
 from otelhealth.units import parse_duration
 
 _SERVING = (ServiceStatus.HEALTHY, ServiceStatus.DEGRADED)
 MOST_RUNS = 1000  # of one history answer
-
-
-class LiveReport(TypedDict):
-    """`/health/live`."""
-
-    status: Literal["alive", "dead"]
-    timestamp: int
-    uptime_seconds: int
-
-
-class ErrorReport(TypedDict):
-    """Any answer that refuses."""
-
-    error: str
-    remedy: str
 
 
 def status_code(report: BriefReport | HealthReport) -> int:

@@ -18,10 +18,10 @@ from typing import (
 
 from starlette.types import Receive, Scope, Send
 
-from otelhealth.records import BriefReport, CheckRecord, GroupReport, HealthReport, History
+from otelhealth.records import BriefReport, CheckRecord, ErrorReport, GroupReport, HealthReport, History, LiveReport
 from otelhealth.server.answers import Answer, encode
 from otelhealth.server.auth import PUBLIC
-from otelhealth.server.health import MOST_RUNS, ErrorReport, LiveReport
+from otelhealth.server.health import MOST_RUNS
 from otelhealth.version import __version__
 
 _PLAIN: dict[Any, str] = {

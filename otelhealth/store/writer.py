@@ -23,13 +23,13 @@ from otelhealth.store.settings import Keep
 from otelhealth.units import MEMORY
 
 T = TypeVar("T")
-LATEST = 1.0  # s that a row waits for others
+LATEST = 2.0  # s that a row waits for others
 RETRY = 5.0  # s until a write that failed is tried again
 log = logging.getLogger("otelhealth.store")
 
 
 class Store:
-    """Takes rows at once and writes them soon: within 1 s, or 100 of them, in one transaction.
+    """Takes rows at once and writes them soon: within 2 s, or 100 of them, in one transaction.
 
     While the disk is slow or full the newest 20,000 runs wait and older ones are dropped and counted.
     """
@@ -75,7 +75,7 @@ class Store:
         self._waiting.states[name] = snapshot
         self._wake(False)
 
-    def count(self, key: str, value: object) -> None:
+    def counter(self, key: str, value: object) -> None:
         """Keep a JSON value under a name."""
         self._waiting.counters[key] = value
         self._wake(False)

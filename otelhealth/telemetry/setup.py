@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from opentelemetry import _logs, metrics, trace
 
@@ -71,19 +71,6 @@ class Telemetry:
         self._sdk_lock = threading.Lock()
 
     @classmethod
-    def open(
-        cls,
-        settings: TelemetrySettings,
-        identity: Identity,
-        clock: Clock = SYSTEM,
-        environ: Mapping[str, str] = os.environ,
-    ) -> Telemetry:
-        """`prepare` and `start`."""
-        telemetry = cls.prepare(settings, identity, clock, environ)
-        telemetry.start()
-        return telemetry
-
-    @classmethod
     def prepare(
         cls,
         settings: TelemetrySettings,
@@ -95,10 +82,11 @@ class Telemetry:
         chosen = settings.with_environment(environ)
         return cls(chosen, build_resource(identity, environ), _receivers(chosen), clock)
 
-    def start(self) -> None:
+    def start(self) -> Self:
         """Start the threads that send."""
         for exporter in self._exporters:
             exporter.start()
+        return self
 
     def families(self) -> Iterator[MetricFamily]:
         """The agent's own metrics and the application's, for `/metrics`; from memory."""

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otelhealth.engine.rollup import DAY, HOUR, WEEK, Rollup
+from otelhealth.engine.rollup import HOUR, Rollup
 
 NOW = 1_700_000_000.0
+DAY, WEEK = 24 * HOUR, 168 * HOUR
 
 
 def test_without_runs_there_are_no_figures() -> None:

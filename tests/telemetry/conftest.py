@@ -44,9 +44,9 @@ def opened(receiver: Receiver) -> Iterator[Open]:
 
     def open_telemetry(clock: Clock = SYSTEM, environ: dict[str, str] | None = None, **settings: Any) -> Telemetry:
         told = {"otlp": {"endpoint": receiver.endpoint}, "metrics": {"interval": "1h"}} | settings
-        telemetry = Telemetry.open(
+        telemetry = Telemetry.prepare(
             TelemetrySettings.model_validate(told), Identity("shop", "1.4.2", "test"), clock, environ or {}
-        )
+        ).start()
         made.append(telemetry)
         return telemetry
 

@@ -86,7 +86,7 @@ def test_the_end_is_bounded_when_the_receiver_hangs(opened: Open, receiver: Rece
 
 def test_the_end_does_not_wait_for_a_receiver_that_is_not_there() -> None:
     told = {"otlp": {"endpoint": f"http://127.0.0.1:{unused_port()}"}}
-    telemetry = Telemetry.open(TelemetrySettings.model_validate(told), Identity("shop"), environ={})
+    telemetry = Telemetry.prepare(TelemetrySettings.model_validate(told), Identity("shop"), environ={}).start()
     run(telemetry)
     assert telemetry.close(5.0)
 
@@ -105,7 +105,7 @@ def test_recording_never_waits_while_the_receiver_hangs(opened: Open, receiver: 
 
 def test_without_an_endpoint_no_thread_runs() -> None:
     before = set(threading.enumerate())
-    telemetry = Telemetry.open(TelemetrySettings(), Identity("shop"), environ={})
+    telemetry = Telemetry.prepare(TelemetrySettings(), Identity("shop"), environ={}).start()
     run(telemetry)
     assert set(threading.enumerate()) <= before
     assert telemetry.export_path is None

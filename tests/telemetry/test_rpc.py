@@ -50,7 +50,7 @@ def opened(endpoint: str) -> Telemetry:
         "otlp": {"endpoint": endpoint, "protocol": "grpc", "headers": {"X-Key": "secret"}},
         "metrics": {"enabled": False},
     }
-    return Telemetry.open(TelemetrySettings.model_validate(told), Identity("shop"), environ={})
+    return Telemetry.prepare(TelemetrySettings.model_validate(told), Identity("shop"), environ={}).start()
 
 
 def test_spans_arrive_with_their_metadata(served: tuple[Service, str]) -> None:
@@ -80,7 +80,7 @@ from otelhealth.errors import OtelHealthError
 from otelhealth.telemetry import Identity, Telemetry, TelemetrySettings
 settings = TelemetrySettings.model_validate({"otlp": {"endpoint": "http://127.0.0.1:1", "protocol": "grpc"}})
 try:
-    Telemetry.open(settings, Identity("shop"), environ={})
+    Telemetry.prepare(settings, Identity("shop"), environ={}).start()
 except OtelHealthError as error:
     print(error)
 """

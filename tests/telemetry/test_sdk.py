@@ -81,7 +81,7 @@ def test_a_failing_export_of_user_spans_is_said_once(
 
 def test_without_an_endpoint_its_metrics_still_stand_on_the_page() -> None:
     told = TelemetrySettings.model_validate({"metrics": {"interval": "100ms"}})
-    telemetry = Telemetry.open(told, Identity("shop"), environ={})
+    telemetry = Telemetry.prepare(told, Identity("shop"), environ={}).start()
     telemetry.meter_provider.get_meter("app").create_counter("shop.orders").add(1)
     eventually(lambda: [family for family in telemetry.families() if family.name == "shop.orders"])
     assert telemetry.close()
@@ -92,7 +92,7 @@ import sys
 from opentelemetry import _logs, metrics, trace
 from otelhealth.telemetry import Identity, Telemetry, TelemetrySettings
 settings = TelemetrySettings.model_validate({"otlp": {"endpoint": sys.argv[1]}})
-telemetry = Telemetry.open(settings, Identity("shop"), environ={})
+telemetry = Telemetry.prepare(settings, Identity("shop"), environ={}).start()
 telemetry.set_global()
 heavy = [name for name in ("opentelemetry.sdk", "requests", "google.protobuf", "grpc") if name in sys.modules]
 assert not heavy, heavy

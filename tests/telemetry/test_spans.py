@@ -110,7 +110,7 @@ def test_a_remote_parent_that_is_not_sampled_is_followed_in_silence(opened: Open
 
 
 def test_without_an_endpoint_a_run_still_has_a_trace_id_that_tells_the_target_not_to_sample() -> None:
-    telemetry = Telemetry.open(TelemetrySettings(), Identity("shop"), environ={})
+    telemetry = Telemetry.prepare(TelemetrySettings(), Identity("shop"), environ={}).start()
     root = telemetry.spans.start_run(CHECK, 0)
     context = root.get_span_context()
     assert context.is_valid
