@@ -57,6 +57,7 @@ class Rounds:
         )
         self.sampler = HostSampler(clock=clock)
         self.host = HostSample()
+        self._going: dict[str, int] = {}  # runs by lane, as the metrics show them
         self._told = -1  # the board's revision that the service's metrics show
 
     async def beat(self, check: Check, due: float, _lane: str) -> None:
@@ -83,8 +84,11 @@ class Rounds:
         """What time alone changes, once a second."""
         for change in self.board.sweep(self.clock.time()):
             self.tell(change, self.board.states[change.name].check, None)
-        for lane, count in (*self.scheduler.running.items(), *self.threads.running.items()):
-            self.instruments.running(lane, count)
+        going = {**self.scheduler.running, **self.threads.running}
+        if going != self._going:
+            self._going = going
+            for lane, count in going.items():
+                self.instruments.running(lane, count)
         self.instruments.threads_blocked(self.threads.blocked)
         if self._told != self.board.revision:
             self._told, view = self.board.revision, self.board.view()

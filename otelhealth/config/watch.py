@@ -17,7 +17,7 @@ class Watch:
     new Sources, since they may name other files.
     """
 
-    def __init__(self, sources: Sources, changed: Callable[[], Awaitable[None]], every: float = 3.0) -> None:
+    def __init__(self, sources: Sources, changed: Callable[[], Awaitable[None]], every: float = 5.0) -> None:
         self._known = sources
         self._changed = changed
         self._every = every
