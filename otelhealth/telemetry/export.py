@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from otelhealth.errors import one_line
+from otelhealth.telemetry.sender import Outcome, Sender
 from otelhealth.telemetry.settings import Batched, SignalName
-from otelhealth.telemetry.transport import Outcome, Sender
 from otelhealth.telemetry.wire import Envelope
 
 _log = logging.getLogger(__name__)

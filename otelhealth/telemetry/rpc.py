@@ -6,8 +6,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from otelhealth.errors import MissingLibraryError
+from otelhealth.telemetry.sender import Attempt, Outcome, Retrying
 from otelhealth.telemetry.settings import Otlp, SignalName
-from otelhealth.telemetry.transport import Attempt, Outcome, Retrying
 from otelhealth.telemetry.wire import rejected
 
 try:

@@ -35,9 +35,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from otelhealth.model import Attributes, HistogramValue, MetricFamily, MetricPoint
 from otelhealth.telemetry.export import Ledger
 from otelhealth.telemetry.reader import WindowReader
+from otelhealth.telemetry.sender import Sender
 from otelhealth.telemetry.session import session_over
 from otelhealth.telemetry.settings import SignalName, TelemetrySettings
-from otelhealth.telemetry.transport import Sender
 from otelhealth.telemetry.windows import SLOT, Windows
 
 _URL = "http://otelhealth/"  # never dialled: the session's adapter takes the request

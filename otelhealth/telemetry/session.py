@@ -8,7 +8,7 @@ import requests
 from requests.adapters import BaseAdapter
 
 from otelhealth.telemetry.export import Ledger
-from otelhealth.telemetry.transport import Sender
+from otelhealth.telemetry.sender import Sender
 
 
 class SenderAdapter(BaseAdapter):

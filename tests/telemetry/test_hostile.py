@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from otelhealth.errors import OtelHealthError
 from otelhealth.telemetry import TelemetrySettings
 from otelhealth.telemetry.export import Ledger
+from otelhealth.telemetry.sender import Outcome
 from otelhealth.telemetry.settings import Otlp
-from otelhealth.telemetry.transport import HttpSender, Outcome
+from otelhealth.telemetry.transport import HttpSender
 from otelhealth.telemetry.wire import rejected
 
 

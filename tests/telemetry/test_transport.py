@@ -20,8 +20,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from otelhealth.errors import OtelHealthError
 from otelhealth.telemetry.connection import Reply
+from otelhealth.telemetry.sender import Outcome
 from otelhealth.telemetry.settings import Otlp
-from otelhealth.telemetry.transport import HttpSender, Outcome, sender_for
+from otelhealth.telemetry.transport import HttpSender, sender_for
 from tests.telemetry.receiver import Answer, Receiver
 
 
