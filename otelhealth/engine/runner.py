@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -225,7 +226,8 @@ def outcome(error: BaseException, ctx: Context) -> CheckResult:
     name, said = type(error).__name__, _said(error)
     ctx.error = error
     ctx.log(_where(error))
-    log.debug("check %s raised", ctx.name, exc_info=error)
+    if log.isEnabledFor(logging.DEBUG):  # not by exc_info: a URL in the exception's text may hold a password
+        log.debug("check %s raised\n%s", ctx.name, redacted("".join(traceback.format_exception(error))))
     return CheckResult(Status.UNKNOWN, f"{name}: {said}" if said else name, name)
 
 

@@ -172,7 +172,7 @@ def judged(returned: object) -> CheckResult:
         case CheckResult():
             return returned
         case str():
-            return CheckResult(Status.PASS, returned)
+            return CheckResult(Status.PASS, redacted(returned))
         case int() | float():
             return CheckResult(Status.PASS, f"{returned:g}", None, (Measurement("value", float(returned), ""),))
         case Mapping():
@@ -187,7 +187,9 @@ def _structured(answer: Mapping[str, Any]) -> CheckResult:
         raise OtelHealthError(f"the function returned the status {answer['status']!r}", _statuses()) from error
     measured = _measured(answer.get("measurements") or {})
     kind = answer.get("error_type") or (None if status is Status.PASS else f"returned_{status.value}")
-    return CheckResult(status, str(answer.get("message", "")), kind, measured.measurements, answer.get("details") or {})
+    return CheckResult(
+        status, redacted(str(answer.get("message", ""))), kind, measured.measurements, answer.get("details") or {}
+    )
 
 
 def _statuses() -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import threading
 import time
@@ -298,3 +299,10 @@ async def test_a_result_that_nobody_could_tell_is_unknown() -> None:
 async def test_what_a_target_says_forges_no_line_of_a_log() -> None:
     result = await run(sample("db"), raising(ProbeError("refused", "said no\nERROR forged\x1b[2J")))
     assert (result.status, result.message) == (Status.FAIL, "said no ERROR forged [2J")
+
+
+async def test_the_traceback_of_a_debug_log_hides_user_info(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "otelhealth.runner"):
+        await run(sample("db"), raising(ValueError("no way to redis://me:s3cret@db:1")))
+    assert "ValueError: no way to redis://***@db:1" in caplog.text
+    assert "s3cret" not in caplog.text

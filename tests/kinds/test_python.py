@@ -220,3 +220,8 @@ async def test_what_cannot_be_imported_is_unknown(call: str, said: str, shop: Py
 def test_a_call_is_a_module_and_a_function(call: str) -> None:
     with pytest.raises(ValidationError):
         PythonCheck.model_validate({"name": "x", "call": call})
+
+
+@pytest.mark.parametrize("answer", ["see redis://me:s3cret@db:1", {"message": "see redis://me:s3cret@db:1"}])
+async def test_the_user_info_of_a_url_in_an_answer_is_not_told(answer: object) -> None:
+    assert (await outcome(lambda: answer)).message == "see redis://***@db:1"
