@@ -96,16 +96,16 @@ class ItemExporter(Exporter):
         self._settings = settings
         self._items: deque[bytes] = deque()
         self._overflow = 0
+        self._asleep = False
         self._filled = threading.Event()
 
     def put(self, item: bytes) -> None:
         """Queue one encoded item; never blocks."""
-        waiting = len(self._items)
-        if waiting >= self._settings.max_queue:
+        if len(self._items) >= self._settings.max_queue:
             self._overflow += 1
             return
         self._items.append(item)
-        if not waiting:
+        if self._asleep:
             self._filled.set()
 
     def close(self) -> None:
@@ -113,8 +113,17 @@ class ItemExporter(Exporter):
         self._filled.set()
 
     def _wait(self) -> None:
-        self._filled.wait()
         self._closing.wait(self._settings.delay)
+        if not self._items:
+            self._sleep()
+            self._closing.wait(self._settings.delay)
+
+    def _sleep(self) -> None:
+        """Until there is an item, or the end; while items keep coming nobody has to wake the thread."""
+        self._asleep = True
+        if not self._items and not self._closing.is_set():
+            self._filled.wait()
+        self._asleep = False
         self._filled.clear()
 
     def _requests(self) -> Iterator[tuple[bytes, int]]:
