@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import threading
 import time
 import urllib.error
@@ -272,3 +273,13 @@ async def test_reloads_asked_for_while_one_reads_are_one_more(tmp_path: Path) ->
         assert agent.report()["config"]["reloads"] == 2
         await agent.reload()
         assert agent.report()["config"]["reloads"] == 3
+
+
+async def test_a_history_that_cannot_be_read_is_said_and_is_no_bug(tmp_path: Path) -> None:
+    async with Agent(settings(tmp_path, checks={"load": {"kind": "load"}})) as agent:
+        with sqlite3.connect(tmp_path / "store.db") as database:
+            database.execute("DROP TABLE runs")
+        database.close()
+        code, answer = await get(f"{agent.url}/health/checks/load/history")
+    assert code == 503
+    assert answer["error"] == "the store cannot be read: no such table: runs"

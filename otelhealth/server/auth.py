@@ -18,7 +18,20 @@ from otelhealth.server.settings import ServerSettings
 PUBLIC = frozenset({"/health", "/health/live", "/health/ready", "/health/startup"})
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_BY_PROXY = frozenset({b"forwarded", b"via", b"x-real-ip", b"x-original-host", b"true-client-ip", b"cf-connecting-ip"})
+_BY_PROXY = frozenset(
+    {
+        b"forwarded",
+        b"via",
+        b"x-real-ip",
+        b"x-client-ip",
+        b"x-cluster-client-ip",
+        b"x-proxyuser-ip",
+        b"true-client-ip",
+        b"cf-connecting-ip",
+        b"fastly-client-ip",
+    }
+)
+_BY_PROXIES = (b"x-forwarded", b"x-original-", b"x-envoy-")
 _AUTHORITY = re.compile(r"(?:\[([^\]]*)\]|([^:\[\]]*))(?::\d*)?")
 
 _CHALLENGE = [(b"www-authenticate", b'Bearer realm="otelhealth", Basic realm="otelhealth"')]
@@ -67,7 +80,7 @@ def _values(scope: Scope, wanted: bytes) -> list[str]:
 
 
 def _forwarded(names: Iterable[bytes]) -> bool:
-    return any(name in _BY_PROXY or name.startswith(b"x-forwarded-") for name in names)
+    return any(name in _BY_PROXY or name.startswith(_BY_PROXIES) for name in names)
 
 
 def _presented(header: str) -> str:

@@ -126,7 +126,11 @@ class Details:
             since, limit = self._since(request.query_params.get("since", "0")), _limit(request.query_params)
         except ValueError as error:
             return refusal(400, str(error), "such as ?since=1h&limit=100, or since= Unix seconds")
-        return Answer(200, encode(await self._served.history(name, since, limit)))
+        try:
+            found = await self._served.history(name, since, limit)
+        except OtelHealthError as error:
+            return refusal(503, error.sentence, error.remedy or "the agent's log says more of the store")
+        return Answer(200, encode(found))
 
     async def run(self, request: Request) -> Answer:
         name = request.path_params["name"]

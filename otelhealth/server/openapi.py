@@ -80,7 +80,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "/health/checks/{name}/history": {
         "summary": "Its past runs and state changes, newest last.",
         "schema": History,
-        "codes": (200, 400, 404),
+        "codes": (200, 400, 404, 503),
         "parameters": ("name", "since", "limit"),
     },
     "/health/checks/{name}/run": {
@@ -159,7 +159,7 @@ _REASONS = {
     404: "There is no such check.",
     409: "The check is disabled.",
     429: "Too many runs on demand; Retry-After says when.",
-    503: "As asked, and not well.",
+    503: "As asked, and not well; of a history: the store cannot be read.",
 }
 
 
@@ -175,13 +175,14 @@ def _content(path: str, schema: dict[str, Any], code: int) -> dict[str, Any]:
 def _operation(path: str, operation: Operation, schemas: Schemas) -> dict[str, Any]:
     schema = schemas.of(operation["schema"]) if operation["schema"] else {}
     error = schemas.of(ErrorReport)
+    told = (200,) if path.endswith("/history") else (200, 503)
     codes = operation["codes"] if path in PUBLIC else (*operation["codes"], 401, 403)
     described: dict[str, Any] = {
         "summary": operation["summary"],
         "responses": {
             str(code): {
                 "description": _REASONS[code],
-                "content": _content(path, schema if code in (200, 503) else error, code),
+                "content": _content(path, schema if code in told else error, code),
             }
             for code in sorted(codes)
         },
