@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from otelhealth.checks.base import Settings
-from otelhealth.checks.expect import StatusRange, ValueTest, any_holds, pattern, shown
+from otelhealth.checks.expect import StatusRange, ValueTest, any_holds, shown
 from otelhealth.checks.jsonpath import JsonPath, PathNotFoundError
 from otelhealth.checks.request import Response
+from otelhealth.checks.search import Pattern, Search
 from otelhealth.errors import ProbeError
 from otelhealth.units import size_text
 
@@ -23,7 +23,6 @@ def _parses(value: int | str | list[int | str]) -> int | str | list[int | str]:
 
 
 StatusField = Annotated[int | str | list[int | str], AfterValidator(_parses)]
-Pattern = Annotated[str, Field(max_length=2000), AfterValidator(lambda text: pattern(text) and text)]
 Path = Annotated[str, Field(max_length=500), AfterValidator(lambda text: JsonPath.parse(text) and text)]
 
 
@@ -61,9 +60,9 @@ class AnswerJudge:
     def __init__(self, expect: Expect, version: str | None = None) -> None:
         wanted = expect.status if isinstance(expect.status, list) else [expect.status]
         self._status = [StatusRange.parse(one) for one in wanted]
-        self._headers = [(name.lower(), re.compile(text)) for name, text in expect.headers.items()]
+        self._headers = [(name.lower(), Search(text)) for name, text in expect.headers.items()]
         self._text = expect.text
-        self._regex = re.compile(expect.regex) if expect.regex else None
+        self._regex = Search(expect.regex) if expect.regex else None
         self._json = [(JsonPath.parse(path), ValueTest.parse(value)) for path, value in expect.json_.items()]
         self._version = JsonPath.parse(version) if version else None
         self._of_body = bool(expect.text or expect.regex or expect.json_)
@@ -84,9 +83,9 @@ class AnswerJudge:
     def _check_headers(self, response: Response) -> None:
         for name, wanted in self._headers:
             value = response.header(name)
-            if value is None or not wanted.search(value):
+            if value is None or wanted.end(value) is None:
                 seen = "is missing" if value is None else f"is {shown(value)}"
-                raise ProbeError("unexpected_header", f"header {name} {seen}, expected {wanted.pattern}")
+                raise ProbeError("unexpected_header", f"header {name} {seen}, expected {wanted.text}")
 
     def _check_body(self, response: Response) -> None:
         size = size_text(len(response.body))
@@ -96,8 +95,8 @@ class AnswerJudge:
             text = response.body.decode(errors="replace")
             if self._text and self._text not in text:
                 raise ProbeError("unexpected_body", f"text {shown(self._text)} is not in the {size} of the body")
-            if self._regex and not self._regex.search(text):
-                raise ProbeError("unexpected_body", f"nothing in the {size} of the body matches {self._regex.pattern}")
+            if self._regex and self._regex.end(text) is None:
+                raise ProbeError("unexpected_body", f"nothing in the {size} of the body matches {self._regex.text}")
         if self._json:
             self._check_json(_document(response))
 

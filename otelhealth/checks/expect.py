@@ -111,13 +111,5 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
-def pattern(text: str) -> re.Pattern[str]:
-    """A compiled pattern; raises ValueError with the place that is wrong."""
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise ValueError(f"{text[:60]!r} is not a regular expression: {error}") from error
-
-
 def any_holds(ranges: Sequence[StatusRange], status: int) -> bool:
     return any(one.holds(status) for one in ranges)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Self
@@ -14,9 +13,9 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from otelhealth.checks import resolve, tls
-from otelhealth.checks.answer import Pattern
 from otelhealth.checks.base import Check, Context, Quantity, Settings, failed, passed
 from otelhealth.checks.phases import days_measurement, days_quantity, phase_measurements, phase_quantities
+from otelhealth.checks.search import Pattern, Search
 from otelhealth.checks.stream import Attempt, Endpoint, Inbox, dial, traced
 from otelhealth.checks.tls import TlsOptions, not_after
 from otelhealth.errors import ProbeError
@@ -43,8 +42,8 @@ class Step(Settings):
             text = self.expect.encode()
             return lambda data: found + len(text) if (found := data.find(text)) >= 0 else 0
         if self.regex is not None:
-            wanted = re.compile(self.regex.encode())
-            return lambda data: found.end() if (found := wanted.search(data)) else 0
+            wanted = Search(self.regex.encode())
+            return lambda data: wanted.end(data) or 0
         return None
 
 

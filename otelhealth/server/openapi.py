@@ -78,7 +78,7 @@ OPERATIONS: Mapping[str, Operation] = {
         "parameters": ("name",),
     },
     "/health/checks/{name}/history": {
-        "summary": "Its past runs and state changes, newest last.",
+        "summary": "Its past runs and state changes, newest first.",
         "schema": History,
         "codes": (200, 400, 404, 503),
         "parameters": ("name", "since", "limit"),
