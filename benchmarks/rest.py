@@ -64,7 +64,7 @@ def free_port() -> int:
 
 
 def run(quick: bool) -> Iterator[Row]:
-    windows, seconds, settling, starts = (1, 1.0, 2.0, 1) if quick else (4, 15.0, 12.0, 9)
+    windows, seconds, settling, starts = (1, 1.0, 2.0, 1) if quick else (4, 15.0, 18.0, 9)
     with Child("benchmarks.peers", "answering") as target, Child("benchmarks.peers", "receiver") as receiver:
         port, otlp = target.said(), receiver.said()
         bare, agent, pss = idle(port, otlp, windows, seconds, settling)
