@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 
 import pytest
 
@@ -14,6 +15,13 @@ ALLOWED_SKIPS = (
 )
 
 _strange: list[str] = []
+
+
+def pytest_configure() -> None:
+    """Started by nohup or in a shell's background, a suite ignores these, and so would every program it starts."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
