@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any
@@ -198,6 +197,8 @@ _TOML_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\
 
 def read_toml(text: str, file: str) -> Node:
     """The tree of a TOML document. tomllib tells places only of its own errors, so Nodes know only the file."""
+    import tomllib  # noqa: PLC0415 - most are YAML, and a start counts milliseconds
+
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

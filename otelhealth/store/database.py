@@ -151,13 +151,15 @@ class Database:
 
     def _connect(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
         self._connection = sqlite3.connect(self._path, check_same_thread=False, timeout=10)
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "journal_size_limit = 16777216"):
+        # nobody waits for the disk while a new file is made: one that breaks meanwhile is set aside as damaged
+        for pragma in ("synchronous = OFF", "journal_mode = WAL", "journal_size_limit = 16777216"):
             self._connection.execute(f"PRAGMA {pragma}")
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
             raise sqlite3.NotSupportedError(f"it was written by a newer otelhealth (format {version})")
         if version == 0:
             self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
         self._ids.update((name, number) for number, name in self._connection.execute("SELECT id, name FROM checks"))
         states = self._connection.execute("SELECT name, snapshot FROM states")
         counters = self._connection.execute("SELECT key, value FROM counters")
