@@ -63,7 +63,7 @@ class Signal(Settings):
 class Batched(Signal):
     """A signal of single items, sent in batches."""
 
-    delay: Duration = Field(2.0, gt=0, le=60, description="How long an item waits for others before it is sent.")
+    delay: Duration = Field(1.0, gt=0, le=60, description="How long an item waits for others before it is sent.")
     max_queue: int = Field(10_000, ge=1, le=1_000_000, description="Items that may wait; further ones are lost.")
     max_batch: int = Field(2_000, ge=1, le=100_000, description="Items in one request.")
 
