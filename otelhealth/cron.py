@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
 
 
 class Cron:
     """A schedule such as `0 2 * * *` in `Europe/Paris`; raises ValueError for a bad expression or zone."""
 
     def __init__(self, expression: str, timezone: str = "UTC") -> None:
-        # imported where there is a cron: most configurations have none, and a start counts milliseconds
-        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - see above
-
-        from cronsim import CronSim, CronSimError  # noqa: PLC0415 - see above
-
         self.expression = expression
         self.timezone = timezone
-        self._times = CronSim
         try:
             self._zone = ZoneInfo(timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -32,4 +29,4 @@ class Cron:
     def after(self, moment: float) -> float:
         """The first due time (Unix seconds) strictly after `moment`."""
         start = datetime.fromtimestamp(moment, UTC).astimezone(self._zone)
-        return next(self._times(self.expression, start)).timestamp()
+        return next(CronSim(self.expression, start)).timestamp()
