@@ -56,7 +56,7 @@ def run(quick: bool) -> Iterator[Row]:
     ):
         port, otlp = target.said(), receiver.said()
         least = weight({}, otlp, 1.0 if quick else 12.0)
-        noops = (weight(python_checks(count), otlp, settling) - least) / count
+        noops = (weight(python_checks(count), otlp, settling / 2) - least) / count
         say(f"an agent without checks: {least / 2**20:.1f} MB; {noops / 1000:.1f} kB for each that does nothing")
         with AgentProcess(http_checks(count, port, f"{EVERY}s"), otlp, cpu=own) as agent:
             say(f"{count} http checks: {time.monotonic() - agent.begun:.1f} s to the first answer")

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,11 +80,13 @@ class Child:
 
     def __init__(self, *words: str, cpu: int | None = None, environment: Mapping[str, str] | None = None) -> None:
         self._name = " ".join(words)
+        self._log = TemporaryFile("w+")  # noqa: SIM115 - closed with the child
         self.begun = time.monotonic()
         self._process = subprocess.Popen(
             [sys.executable, "-m", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=self._log,
             text=True,
             cwd=ROOT,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **(environment or {})},  # as installed: compiled once
@@ -99,7 +102,8 @@ class Child:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self._name} ended early")
+            self._log.seek(0)
+            raise RuntimeError(f"{self._name} ended early:\n{self._log.read()[-2000:]}")
         return line
 
     def said(self) -> Any:
@@ -118,6 +122,7 @@ class Child:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.communicate(timeout=30)
+        self._log.close()
 
 
 def say(line: str) -> None:

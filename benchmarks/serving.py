@@ -32,7 +32,7 @@ def per_request(pid: int, load: Child, question: dict[str, Any], idle: float = 0
 
 
 def run(quick: bool) -> Iterator[Row]:
-    rounds, seconds, count, settling = (1, 0.5, 50, 3.0) if quick else (5, 4.0, 1000, 20.0)
+    rounds, seconds, count, settling = (1, 0.5, 50, 3.0) if quick else (4, 4.0, 1000, 40.0)
     bare, uvicorn, ours, live = [], [], [], []
     with (
         Child("benchmarks.peers", "hanging") as target,
