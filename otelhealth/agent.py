@@ -22,7 +22,7 @@ from otelhealth.model import ServiceStatus
 from otelhealth.once import chosen
 from otelhealth.records import CheckRecord, HealthReport
 from otelhealth.reload import Reload, differing
-from otelhealth.rounds import WINDOWS, Rounds
+from otelhealth.rounds import Rounds
 from otelhealth.server.app import create_app
 from otelhealth.server.serve import Server
 from otelhealth.store import Store
@@ -61,7 +61,7 @@ class Agent:
         self._loop = asyncio.get_running_loop()
         rounds, first = self._rounds, self._first
         states, counters = rounds.store.open()
-        rounds.telemetry.windows.restore(counters.get(WINDOWS) or {})
+        rounds.restore(counters)
         for check in first.checks.values():
             rounds.put(check, states.get(check.name))
         try:

@@ -120,6 +120,13 @@ class Rounds:
         words = (change.name, change.previous.value, change.status.value, change.message)
         log.log(LOG_LEVELS.get(change.status, logging.WARNING), "%s: %s -> %s: %s", *words)
 
+    def restore(self, counters: Mapping[str, Any]) -> None:
+        """Take up the day's counts that the store kept; odd ones are left, they end with the day."""
+        try:
+            self.telemetry.windows.restore(counters.get(WINDOWS) or {})
+        except (TypeError, ValueError, AttributeError) as error:
+            log.warning("the counts of the last 24 h start anew: %s", error)
+
     def put(self, check: Check, known: Mapping[str, Any] | None = None) -> None:
         """Watch a check, or follow its new settings; `known` is its kept state."""
         now, before = self.clock.time(), self.board.states.get(check.name)
@@ -128,7 +135,7 @@ class Rounds:
         if known is not None:
             try:
                 state.restore(known, now)
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 log.warning("the state of %s starts anew: %s", check.name, error)
             self.board.touch(check.name)
         self.runner.forget(check.name)

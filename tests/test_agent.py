@@ -283,3 +283,19 @@ async def test_a_history_that_cannot_be_read_is_said_and_is_no_bug(tmp_path: Pat
         code, answer = await get(f"{agent.url}/health/checks/load/history")
     assert code == 503
     assert answer["error"] == "the store cannot be read: no such table: runs"
+
+
+async def test_odd_values_in_a_kept_store_are_left_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = settings(tmp_path, checks={"load": {"kind": "load", "every": "200ms"}})
+    async with Agent(config) as agent:
+        await until(lambda: agent.report()["checks"]["load"]["last_run"] is not None)
+        await agent.store.close()
+        with sqlite3.connect(tmp_path / "store.db") as store:
+            (kept,) = store.execute("SELECT snapshot FROM states").fetchone()
+            odd = json.loads(kept) | {"failures": float("inf")}
+            store.execute("UPDATE states SET snapshot = ?", (json.dumps(odd),))
+            store.execute("INSERT OR REPLACE INTO counters VALUES ('windows', ?)", (json.dumps({"http checks": 5}),))
+        store.close()
+    async with Agent(config) as agent:
+        await until(lambda: agent.report()["checks"]["load"]["status"] == "pass")
+    assert "start anew" in caplog.text
