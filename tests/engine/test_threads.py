@@ -112,18 +112,19 @@ async def test_blocked_threads_leave_room_for_others(gate: threading.Event) -> N
 async def test_calls_beyond_the_bound_wait_their_turn(gate: threading.Event) -> None:
     lags: list[tuple[str, float]] = []
     lane = ThreadLane(threads=2, lag=lambda name, seconds: lags.append((name, seconds)))
-    order: list[int] = []
+    begun: list[int] = []
 
     def code(number: int) -> None:
+        begun.append(number)
         gate.wait()
-        order.append(number)
 
     tasks = [asyncio.create_task(lane.run(f"c{number}", partial(code, number))) for number in range(6)]
-    await until(lambda: lane.running == {"thread": 2})
+    await until(lambda: len(begun) == 2)
+    assert sorted(begun) == [0, 1]
+    assert lane.running == {"thread": 2}
     gate.set()
     await asyncio.gather(*tasks)
-    assert sorted(order[:2]) == [0, 1]
-    assert sorted(order) == list(range(6))
+    assert sorted(begun) == list(range(6))
     assert [name for name, _ in lags] == ["thread"] * 6
 
 
