@@ -31,6 +31,7 @@ _SENTENCES = (
     ("expected <block end>", "neither a key nor the end of the mapping", "align it with the keys above"),
     ("found unexpected ':'", "a colon without a space after it", "write `key: value`, or quote the text"),
     ("nested too deeply", "nested too deeply", "flatten it"),
+    ("exceeded maximum nesting depth", "nested too deeply", "flatten it"),
     ("did not find expected '-' indicator", "no item of the list above", "begin it with `-`, or align it"),
     ("did not find expected ',' or", "a `[` or `{` without its end", "close it, or put a comma between the items"),
     ("expected ',' or", "a `[` or `{` without its end", "close it, or put a comma between the items"),

@@ -147,12 +147,19 @@ def test_without_the_c_library_the_same_is_read_and_refused(monkeypatch: pytest.
         assert "not YAML" not in refusal(wrong)
 
 
+def means_the_same_to_both(text: str) -> bool:
+    """PyYAML writes YAML 1.1: it leaves `0E0`, `0o7` and `08` without quotes, which are numbers in YAML 1.2."""
+    return isinstance(scalar(text), str) or yaml.safe_dump(text).startswith("'")
+
+
 def leaves() -> st.SearchStrategy[Any]:
     return (
         st.none()
         | st.booleans()
         | st.integers(-(10**12), 10**12)
-        | st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=12)
+        | st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=12).filter(
+            means_the_same_to_both
+        )
     )
 
 
