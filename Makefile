@@ -10,7 +10,7 @@ run: $(VENV)/.run  ## the agent on its embedded defaults
 	@$(BIN)/otelhealth run
 
 test: $(VENV)/.dev stack  ## the whole suite, against the real Collector, Jaeger and Prometheus
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(PYTEST)
 
 demo: $(VENV)/.dev stack  ## agent, example service, Collector, Jaeger and Prometheus together
 	@$(BIN)/python -m examples.demo
