@@ -17,8 +17,8 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from otelhealth.server.answers import refusal
-from otelhealth.server.settings import LimitSettings
+from otelhealth.server.refusals import Refuse, whole
+from otelhealth.server.settings import Bounds
 
 _PIECE = 16_384  # bytes given to the parser before its findings are looked at
 _PIPELINED = 8  # requests of one client waiting behind its first
@@ -27,23 +27,6 @@ _LINGER_BYTES = 2**20
 _SWEEP = 1.0
 
 _LOGGER = logging.getLogger("otelhealth.server")
-
-
-def _whole(status: int, phrase: str, sentence: str, remedy: str) -> bytes:
-    """A refusal as it goes over the wire."""
-    answer = refusal(status, sentence, remedy, [(b"connection", b"close")])
-    lines = [b"HTTP/1.1 %d %s" % (status, phrase.encode()), *(b": ".join(pair) for pair in answer.raw_headers)]
-    return b"\r\n".join((*lines, b"", bytes(answer.body)))
-
-
-_REFUSALS = {
-    400: _whole(
-        400, "Bad Request", "this is no HTTP/1.1 request that is served here", "send one at a time, without TLS"
-    ),
-    408: _whole(408, "Request Timeout", "the request did not come in time", "send it whole and at once"),
-    413: _whole(413, "Content Too Large", "the body is too large", "send none: nothing here wants one"),
-    431: _whole(431, "Request Header Fields Too Large", "the headers are too large", "send fewer and shorter ones"),
-}
 
 
 class RefusedError(Exception):
@@ -56,10 +39,11 @@ class RefusedError(Exception):
 class Connections(ServerState):
     """All open connections: how many there may be, who has been waiting longest, whose time is over."""
 
-    def __init__(self, limits: LimitSettings, most: int) -> None:
+    def __init__(self, limits: Bounds, most: int, refuse: Refuse) -> None:
         super().__init__()
         self.limits = limits
         self.most = most
+        self.refuse = refuse
         self.waiting: OrderedDict[BoundedProtocol, None] = OrderedDict()  # nothing is being done for these
         self.empty = asyncio.Event()
         self.empty.set()
@@ -182,6 +166,8 @@ class BoundedProtocol(HttpToolsProtocol):
             raise RefusedError(431)
         if len(self.pipeline) >= _PIPELINED:
             raise RefusedError(400)
+        if self._announced() > self.limits.body_size:
+            raise RefusedError(413)
         self._await(Phase.BODY, self.limits.body_time)
         self.body_left = self.limits.body_size
         self.server_state.waiting.pop(self, None)
@@ -189,6 +175,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _header_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _announced(self) -> int:
+        """Bytes of the body, where the headers tell; the parser has seen that it is a number."""
+        return next((int(value) for name, value in self.headers if name == b"content-length"), 0)
 
     def on_body(self, body: bytes) -> None:
         self.body_left -= len(body)
@@ -238,13 +228,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int) -> None:
         """Say why, if no other answer is under way, and let the client read it before the connection ends."""
-        if self.pipeline or (self._answering and self.cycle.response_started):
+        answered = self.phase is Phase.BODY and self.cycle.response_complete
+        if answered:
+            self.transport.write_eof()
+        elif self.pipeline or (self._answering and self.cycle.response_started):
             self.cycle.keep_alive = False
         else:
             if self._answering:
                 self.cycle.disconnected = True
                 self.cycle.message_event.set()
-            self.transport.write(_REFUSALS[status])
+            self.transport.write(whole(self.server_state.refuse(status, self.headers or ())))
             self.transport.write_eof()
         self._await(Phase.REFUSED, _LINGER)
         self.server_state.waiting[self] = None

@@ -12,20 +12,20 @@ from contextlib import suppress
 from starlette.types import ASGIApp
 from uvicorn.config import Config
 
+from otelhealth.address import Address
 from otelhealth.errors import OtelHealthError
 from otelhealth.server.limits import BoundedProtocol, Connections
-from otelhealth.server.settings import Address, ServerSettings
+from otelhealth.server.refusals import Refuse, plainly
+from otelhealth.server.settings import Listening
 
 if sys.platform != "win32":
     from resource import RLIMIT_NOFILE, getrlimit
 
 _BACKLOG = 1024
-_REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-_ELSEWHERE = "set server.listen (or OTELHEALTH_SERVER__LISTEN) to another address; port 0 takes any free port"
 _REMEDIES = {
-    errno.EADDRINUSE: f"stop what listens there, or {_ELSEWHERE}",
-    errno.EACCES: f"take a port above 1023, or {_ELSEWHERE}",
-    errno.EADDRNOTAVAIL: f"take an address of this machine, 127.0.0.1 or 0.0.0.0: {_ELSEWHERE}",
+    errno.EADDRINUSE: "stop what listens there, or ",
+    errno.EACCES: "take a port above 1023, or ",
+    errno.EADDRNOTAVAIL: "take an address of this machine, 127.0.0.1 or 0.0.0.0: ",
 }
 
 
@@ -40,13 +40,16 @@ def _most(wanted: int) -> int:
 class Server:
     """Serves `app` in the running loop from `start` to `stop`."""
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Listening, *, setting: str = "server.listen", refuse: Refuse = plainly
+    ) -> None:
         self._settings = settings
+        self._setting = setting
         # access_log stays at its default: False would silence the log of an application in the same process
         self._config = Config(
             app, http=BoundedProtocol, ws="none", lifespan="off", proxy_headers=False, log_config=None
         )
-        self._connections = Connections(settings.limits, _most(settings.limits.connections))
+        self._connections = Connections(settings.limits, _most(settings.limits.connections), refuse)
         self._listener: asyncio.Server | None = None
         self.address: Address | None = None
 
@@ -58,9 +61,7 @@ class Server:
     @property
     def url(self) -> str:
         """Of the running server, from this machine; empty when it does not run."""
-        if self.address is None:
-            return ""
-        return f"http://{Address(_REACHED_AT.get(self.address.host, self.address.host), self.address.port)}"
+        return self.address.url if self.address else ""
 
     async def start(self) -> Address:
         """Where it listens, with the real port; raises OtelHealthError where it cannot."""
@@ -76,12 +77,15 @@ class Server:
                 backlog=_BACKLOG,
             )
         except (OSError, UnicodeError) as error:  # UnicodeError: an empty or too long label of a name
-            number = error.errno or 0 if isinstance(error, OSError) else 0
-            raise OtelHealthError(
-                f"cannot listen on {wanted}: {_reason(error)}", _REMEDIES.get(number, _ELSEWHERE)
-            ) from error
+            raise OtelHealthError(f"cannot listen on {wanted}: {_reason(error)}", self._remedy(error)) from error
         self.address = Address(wanted.host, self._listener.sockets[0].getsockname()[1])
         return self.address
+
+    def _remedy(self, error: OSError | UnicodeError) -> str:
+        number = error.errno or 0 if isinstance(error, OSError) else 0
+        variable = f"OTELHEALTH_{self._setting.upper().replace('.', '__')}"
+        elsewhere = f"set {self._setting} (or {variable}) to another address; port 0 takes any free port"
+        return _REMEDIES.get(number, "") + elsewhere
 
     async def stop(self, grace: float = 5.0) -> None:
         """Accept nothing more, let what is being answered finish within `grace` seconds, cut the rest."""

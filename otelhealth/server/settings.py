@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Protocol
 
-from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, field_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator
 
+from otelhealth.address import Address, Listen
 from otelhealth.checks.base import Settings
 from otelhealth.units import Duration, Size
-
-_HOST_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.%a-z]+)\]|(?P<host>[^\s:/\[\]]+)):(?P<port>\d{1,5})")
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a server listens, or was asked to: port 0 means any free one."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> Address:
-        """From `127.0.0.1:8082`, `localhost:0` or `[::1]:8082`; raises ValueError with the remedy."""
-        match = _HOST_PORT.fullmatch(text)
-        if match is None:
-            raise ValueError(f"{text!r} is not an address to listen on; write host:port, such as 127.0.0.1:8082")
-        if int(match["port"]) > 65535:
-            raise ValueError(f"there is no port {match['port']}; take one from 1 to 65535, or 0 for any free one")
-        return cls(match["six"] or match["host"], int(match["port"]))
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def _listenable(text: str) -> str:
-    Address.parse(text)
-    return text
 
 
 class AuthSettings(Settings):
@@ -82,9 +53,7 @@ class ServerSettings(Settings):
     """The `server` section."""
 
     enabled: bool = Field(True, description="Answer over HTTP at all.")
-    listen: Annotated[str, AfterValidator(_listenable)] = Field(
-        "127.0.0.1:8082", description="`host:port`, `[::1]:8082`; port 0 takes any free one."
-    )
+    listen: Listen = Field("127.0.0.1:8082", description="`host:port`, `[::1]:8082`; port 0 takes any free one.")
     auth: AuthSettings = Field(default_factory=AuthSettings, description="The keys to all but the plain probes.")
     allow: tuple[IPvAnyNetwork, ...] = Field(
         (), description="Networks (CIDR) whose clients may read without a token, asked directly: not through a proxy."
@@ -94,3 +63,38 @@ class ServerSettings(Settings):
     @property
     def address(self) -> Address:
         return Address.parse(self.listen)
+
+
+class Bounds(Protocol):
+    """What one client may cost; sizes in bytes, times in seconds."""
+
+    @property
+    def connections(self) -> int: ...
+
+    @property
+    def header_size(self) -> int: ...
+
+    @property
+    def header_time(self) -> float: ...
+
+    @property
+    def body_size(self) -> int: ...
+
+    @property
+    def body_time(self) -> float: ...
+
+    @property
+    def write_time(self) -> float: ...
+
+    @property
+    def idle(self) -> float: ...
+
+
+class Listening(Protocol):
+    """A listener as its server takes it."""
+
+    @property
+    def address(self) -> Address: ...
+
+    @property
+    def limits(self) -> Bounds: ...

@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from otelhealth.address import Address
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.errors import OtelHealthError
 from otelhealth.model import MetricFamily, ServiceStatus, Status
 from otelhealth.records import BriefReport, CheckRecord, GroupReport, HealthReport, History
 from otelhealth.server.app import create_app
 from otelhealth.server.serve import Server
-from otelhealth.server.settings import Address, ServerSettings
+from otelhealth.server.settings import ServerSettings
 
 TOKEN = "0123456789abcdef"
 

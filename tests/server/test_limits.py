@@ -68,6 +68,7 @@ async def test_a_half_sent_request_is_ended_in_time(half: bytes) -> None:
         raw = await client.send(half)
         await until(lambda: client.server.connections == 0)
     assert parse(raw).status in (405, 408)
+    assert raw.count(b"HTTP/1.1 ") == 1
 
 
 async def test_a_slow_loris_is_not_kept_alive_by_its_drops() -> None:
@@ -159,6 +160,14 @@ async def test_a_large_body_is_refused(framing: bytes, path: bytes) -> None:
         raw = await client.send(head, *[b"a" * 65_536] * 64)
         await until(lambda: client.server.connections == 0)
     assert parse(raw).status in (200, 405, 413)
+
+
+async def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent() -> None:
+    async with serving("db") as client:
+        head = b"POST /health/checks/db/run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 65537\r\n\r\n"
+        reply = parse(await client.send(head))
+        assert client.served.ran == []
+    assert (reply.status, reply.headers["connection"]) == (413, "close")
 
 
 async def test_a_body_hidden_in_chunk_marks_is_refused() -> None:

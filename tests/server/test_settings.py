@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from otelhealth.server.settings import Address, ServerSettings
+from otelhealth.address import Address
+from otelhealth.server.settings import ServerSettings
 
 
 def test_it_listens_on_loopback_unless_told() -> None:
