@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from otelhealth.checks.host import HostSample
@@ -43,17 +42,21 @@ class Rooms(Protocol):
     host: HostSample
 
 
-@dataclass
 class Answers:
     """All of it is from memory and at once, but for `history` and `run_checks`."""
 
-    service: ServiceSettings
-    rooms: Rooms
-    run_now: Callable[..., Awaitable[Mapping[str, CheckRecord]]]
-    config: ConfigRecord
-
-    def __post_init__(self) -> None:
-        self._started = self.rooms.clock.monotonic()
+    def __init__(
+        self,
+        service: ServiceSettings,
+        rooms: Rooms,
+        run_now: Callable[..., Awaitable[Mapping[str, CheckRecord]]],
+        config: ConfigRecord,
+    ) -> None:
+        self.service = service
+        self.rooms = rooms
+        self.run_now = run_now
+        self.config = config
+        self._started = rooms.clock.monotonic()
 
     def revision(self) -> int:
         return self.rooms.board.revision

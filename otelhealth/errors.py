@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import NamedTuple
 
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:@]*)(?::\d*)?")  # with its port
 # What would forge a line of a log, move a terminal's cursor, or cannot be written at all.
@@ -66,8 +66,7 @@ class ThreadsBlockedError(OtelHealthError):
     """No thread can be had for a check's sync code: its last run, or too many others, still block theirs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing wrong in a configuration: where, what, and the remedy."""
 
     file: str

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from otelhealth.records import BriefReport, CheckRecord, GroupReport, HealthReport, History
 
 T = TypeVar("T")
 Attributes = tuple[tuple[str, str], ...]
+NO_DETAILS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Status(StrEnum):
@@ -31,8 +32,7 @@ class ServiceStatus(StrEnum):
     CRITICAL = "critical"
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(NamedTuple):
     """A number with its unit (UCUM: `s`, `By`, `1` for a share 0..1, `{thing}` for a count).
 
     `name` is that of a Quantity its kind declares; `attributes` tell several of one name apart (a mount, a cpu mode).
@@ -53,15 +53,14 @@ class Measurement:
         return f"{self.name}[{','.join(value for _, value in self.attributes)}]" if self.attributes else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(NamedTuple):
     """One run. A probe gives the first half; the runner completes it."""
 
     status: Status
     message: str = ""
     error_type: str | None = None  # of low cardinality, such as `timeout` or `503`; None on pass
     measurements: tuple[Measurement, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=dict)  # JSON-able, redacted by the kind
+    details: Mapping[str, Any] = NO_DETAILS  # JSON-able, redacted by the kind
 
     name: str = ""
     started: float = 0.0  # Unix seconds
@@ -72,8 +71,7 @@ class CheckResult:
     log: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StateChange:
+class StateChange(NamedTuple):
     """A check's debounced state moved: `since` when the first run showed it (the true time), decided `at`."""
 
     name: str
@@ -87,16 +85,14 @@ class StateChange:
     span_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Exemplar:
+class Exemplar(NamedTuple):
     value: float
     time: float  # Unix seconds
     trace_id: str
     span_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class HistogramValue:
+class HistogramValue(NamedTuple):
     """`counts` (not cumulative) has one more item than `bounds` (upper, ascending): those above all bounds."""
 
     bounds: Sequence[float]
@@ -104,19 +100,13 @@ class HistogramValue:
     sum: float
     exemplars: Sequence[Exemplar] = ()
 
-    @property
-    def count(self) -> int:
-        return sum(self.counts)
 
-
-@dataclass(frozen=True, slots=True)
-class MetricPoint:
+class MetricPoint(NamedTuple):
     attributes: Attributes
     value: float | HistogramValue
 
 
-@dataclass(frozen=True, slots=True)
-class MetricFamily:
+class MetricFamily(NamedTuple):
     """One metric with its current points, as `/metrics` renders it: OTel name and unit, cumulative values."""
 
     name: str
@@ -134,8 +124,7 @@ class Threads(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ExportPath:
+class ExportPath(NamedTuple):
     """Where telemetry goes: what the otlp kind checks. `headers` hold credentials and are never shown."""
 
     endpoint: str

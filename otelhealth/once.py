@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from opentelemetry import trace
 
@@ -23,8 +23,7 @@ from otelhealth.telemetry.setup import export_path
 AT_ONCE = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
+class Around(NamedTuple):
     """What a probe may know of the agent around it (`model.Surroundings`)."""
 
     export_path: ExportPath | None

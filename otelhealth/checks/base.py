@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
@@ -23,8 +22,7 @@ Instrument = Literal["gauge", "counter", "updowncounter", "histogram"]
 TIERS = (1, 2, 3, 4)
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(NamedTuple):
     """A measurement that a kind declares, and the metric it leaves as.
 
     `metric` is the semantic convention's name where there is one, else `otelhealth.<kind>.<name>`; "" keeps it to the

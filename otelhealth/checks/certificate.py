@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from otelhealth.errors import ProbeError
 
@@ -16,8 +16,7 @@ def prepare() -> None:
     from cryptography import x509  # noqa: F401, PLC0415 - 8 MB and 60 ms that only kinds which read certificates need
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(NamedTuple):
     """Of a server: times in Unix seconds, names as they stand in it (the first 20)."""
 
     subject: str

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 N = TypeVar("N", int, float)
 Resource = Literal["cpu", "memory", "io"]
@@ -38,8 +37,7 @@ def keyed(text: str | None) -> dict[str, int]:
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 
 
-@dataclass(frozen=True, slots=True)
-class Pressure:
+class Pressure(NamedTuple):
     """Shares 0..1 of the last 10 s in which some (or all) tasks waited for a resource."""
 
     some: float
@@ -56,8 +54,7 @@ class Pressure:
         return cls(shares["some"], shares.get("full")) if "some" in shares else None
 
 
-@dataclass(frozen=True, slots=True)
-class Throttling:
+class Throttling(NamedTuple):
     """How often a quota held its tasks back, so far: in `throttled` of `periods`, for `seconds` over all its tasks."""
 
     seconds: float
@@ -65,8 +62,7 @@ class Throttling:
     throttled: int
 
 
-@dataclass(frozen=True, slots=True)
-class CgroupCpu:
+class CgroupCpu(NamedTuple):
     """CPU of the tightest quota: `cores` allowed, seconds used so far in user and system mode."""
 
     path: str
@@ -76,8 +72,7 @@ class CgroupCpu:
     throttling: Throttling
 
 
-@dataclass(frozen=True, slots=True)
-class CgroupMemory:
+class CgroupMemory(NamedTuple):
     """Memory of the tightest limit, in bytes. `used` leaves out `inactive_file`, the cache that is given back first."""
 
     path: str
@@ -90,8 +85,7 @@ class CgroupMemory:
     oom_kills: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cgroup:
+class Cgroup(NamedTuple):
     """The directories of this process's cgroup and of its ancestors, the nearest first."""
 
     levels: tuple[str, ...]

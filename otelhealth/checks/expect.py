@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from otelhealth.checks.levels import Range
 
@@ -16,8 +15,7 @@ _EQUALS = re.compile(r"(==|!=)\s*(.*)", re.DOTALL)
 _SHOWN = 80  # characters of a value that was seen
 
 
-@dataclass(frozen=True, slots=True)
-class StatusRange:
+class StatusRange(NamedTuple):
     """HTTP status codes: `200`, `2xx`, `200-204`, `< 400`."""
 
     text: str
@@ -46,8 +44,7 @@ class StatusRange:
         return self.first <= status <= self.last
 
 
-@dataclass(frozen=True, slots=True)
-class ValueTest:
+class ValueTest(NamedTuple):
     """One expected JSON value: equal to it, or, as a text, `> 5`, `!= x`, `length > 0`, `exists`."""
 
     text: str

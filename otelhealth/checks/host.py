@@ -6,9 +6,8 @@ no `/proc` (macOS), psutil answers and what it does not know is left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import psutil
 from pydantic import Field
@@ -27,8 +26,7 @@ MEBIBYTE = 1 << 20
 SCOPE = "`auto`: against a container's limits where it has any; `host`: always the whole machine."
 
 
-@dataclass(frozen=True, slots=True)
-class CpuReading:
+class CpuReading(NamedTuple):
     """Seconds so far, by mode, of all cores (of a limited container: of its own tasks, which have no idle time)."""
 
     at: float  # monotonic seconds
@@ -55,8 +53,7 @@ class CpuReading:
         return earlier is not None and (earlier.scope, earlier.path) == (self.scope, self.path)
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryReading:
+class MemoryReading(NamedTuple):
     """Bytes; `used` + `cached` + `free` = `limit`, and `cached` is what the kernel gives back without swapping."""
 
     limit: int
@@ -159,8 +156,7 @@ class HostCheck(Check):
         return host
 
 
-@dataclass(frozen=True, slots=True)
-class HostSample:
+class HostSample(NamedTuple):
     """The host's half of `model.Performance`, under its names. Percentages are 0..100."""
 
     cpu_usage_percent: float = 0.0

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import zlib
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import httptools
 
@@ -25,8 +24,7 @@ _MOST_HEADERS = 64 * 1024  # bytes of an answer before its body; nginx and Node 
 _REDIRECTS = {301, 302, 303, 307, 308}
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(NamedTuple):
     """A redirect that was followed: who answered with it, and after how many seconds."""
 
     url: Url

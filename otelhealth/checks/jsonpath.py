@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from otelhealth.errors import OtelHealthError
 
@@ -16,8 +15,7 @@ class PathNotFoundError(OtelHealthError):
     """The document has nothing there; the sentence says how far the path leads."""
 
 
-@dataclass(frozen=True, slots=True)
-class JsonPath:
+class JsonPath(NamedTuple):
     """A parsed path; `steps` are keys (str) and positions (int)."""
 
     text: str

@@ -6,8 +6,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
 
@@ -45,8 +44,7 @@ def _number(text: str) -> tuple[float, str]:
         return float(parse_size(text)), "By"
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """A comparison such as `> 85%`, `>= 1s`, `< 200MB`, `!= 0`: the values that mean trouble."""
 
     text: str
@@ -135,7 +133,7 @@ class LevelJudge:
                 continue
             status, text = self._of(measurement.name, measurement.key, measurement.value, measurement.unit)
             if status is not Status.PASS:
-                marked[index] = replace(measurement, status=status)
+                marked[index] = measurement._replace(status=status)
             if RANK[status] > RANK[worst]:
                 worst, sentence = status, text
         status, text = self._of("duration", "duration", duration, "s")
@@ -145,10 +143,10 @@ class LevelJudge:
             return result
         measurements = tuple(marked.get(index, one) for index, one in enumerate(result.measurements))
         if not sentence:
-            return replace(result, measurements=measurements)
+            return result._replace(measurements=measurements)
         message = f"{sentence} ({result.message})" if result.message else sentence
         kind = result.error_type or "level_exceeded"
-        return replace(result, status=worst, message=message, error_type=kind, measurements=measurements)
+        return result._replace(status=worst, message=message, error_type=kind, measurements=measurements)
 
     def _of(self, name: str, key: str, value: float, unit: str) -> tuple[Status, str]:
         for status, limit in self._ranges.get(key) or self._ranges.get(name, ()):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -25,8 +25,7 @@ _RUNTIMES = ("/var/lib/docker/", "/var/lib/containers/", "/var/lib/kubelet/", "/
 _ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\"))
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(NamedTuple):
     """One line of `mountinfo`. `forced_read_only`: the kernel took writing away from a mount made for it."""
 
     point: str
@@ -38,8 +37,7 @@ class Mount:
     bind: bool = False  # a part of a file system
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Bytes and inodes of a mount. `free` is what users other than root may still take, as `df` shows it."""
 
     mount: Mount

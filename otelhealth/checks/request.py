@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field, SecretStr
 
@@ -19,25 +18,39 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OWN = {"connection", "content-length", "transfer-encoding", "traceparent", "expect", "upgrade", "te"}
 _OF_ANY_ORIGIN = {"accept", "accept-encoding", "accept-language", "content-type", "user-agent"}
+_PLAIN = Tls()
 _BODY_HEADERS = {"content-type", "content-encoding", "content-language", "content-location"}
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """One request, its head rendered once. Headers and body hold secrets: there is no text form of them."""
+    """One request, its head rendered once. Headers and body hold secrets: there is no text form of them.
 
-    method: str
-    url: Url
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
-    body_limit: int = 1024 * 1024  # bytes of the answer's body that are read, and that it may unpack to
-    redirects: int = 10  # followed at most
-    tls: Tls = field(default_factory=Tls)
-    family: Family | None = None
-    head: bytes = b""
+    Of the answer's body `body_limit` bytes are read, and it may unpack to as many; `redirects` are followed at most.
+    """
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "head", self._render())
+    __slots__ = ("body", "body_limit", "family", "head", "headers", "method", "redirects", "tls", "url")
+
+    def __init__(  # noqa: PLR0913 - a value's fields
+        self,
+        method: str,
+        url: Url,
+        headers: tuple[tuple[str, str], ...] = (),
+        body: bytes = b"",
+        *,
+        body_limit: int = 1024 * 1024,
+        redirects: int = 10,
+        tls: Tls = _PLAIN,
+        family: Family | None = None,
+    ) -> None:
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.body = body
+        self.body_limit = body_limit
+        self.redirects = redirects
+        self.tls = tls
+        self.family = family
+        self.head = self._render()
 
     def _render(self) -> bytes:
         names = {name.lower() for name, _ in self.headers}
@@ -64,12 +77,20 @@ class Request:
         if url.origin != self.url.origin:
             headers = tuple(pair for pair in headers if pair[0].lower() in _OF_ANY_ORIGIN)
         elif self.url.authorization and not url.authorization:
-            url = replace(url, authorization=self.url.authorization)
-        return replace(self, method=method, url=url, headers=headers, body=body)
+            url = url._replace(authorization=self.url.authorization)
+        return Request(
+            method,
+            url,
+            headers,
+            body,
+            body_limit=self.body_limit,
+            redirects=self.redirects,
+            tls=self.tls,
+            family=self.family,
+        )
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Response:
+class Response(NamedTuple):
     """What came back. `body` is unpacked; `truncated` where it went on beyond the limit."""
 
     status: int
@@ -78,6 +99,9 @@ class Response:
     body: bytes
     truncated: bool
     url: Url
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} of {self.url}>"
 
     def header(self, name: str) -> str | None:
         """The values of one header, joined; `name` in lower case."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -19,8 +19,7 @@ _WRONG_NAME = (62, 64)
 _MOST_SEEN = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(NamedTuple):
     """How a connection is secured. Files are named, not loaded: `context` does that."""
 
     verify: bool = True

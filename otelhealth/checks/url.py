@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
@@ -17,8 +16,7 @@ _KEEP = "/%:@!$&'()*+,;=~-._?[]"
 _MOST = 8192  # characters; nginx and others refuse more
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Url:
+class Url(NamedTuple):
     """`target` is what a request line asks for, `authorization` the user info's; `str()` is fit to be shown."""
 
     scheme: str
@@ -26,7 +24,7 @@ class Url:
     port: int
     target: str
     authorization: str = ""
-    shown: str = field(default="", compare=False)
+    shown: str = ""
 
     @classmethod
     def parse(cls, text: object) -> Url:
@@ -50,8 +48,7 @@ class Url:
             parts.scheme, host, port, f"{path}?{query}" if query else path, _basic(parts.username, parts.password)
         )
         hidden = "?" + _VALUE.sub(lambda match: match[1] + "REDACTED", query) if query else ""
-        object.__setattr__(url, "shown", f"{parts.scheme}://{url.authority}{path}{hidden}")
-        return url
+        return url._replace(shown=f"{parts.scheme}://{url.authority}{path}{hidden}")
 
     @property
     def authority(self) -> str:
@@ -66,7 +63,7 @@ class Url:
     def under(self, suffix: str) -> Url:
         """`suffix` below this URL's path, with its credentials: an endpoint of the API that lives here."""
         target = self.target.partition("?")[0].rstrip("/") + suffix
-        return replace(Url.parse(f"{self.scheme}://{self.authority}{target}"), authorization=self.authorization)
+        return Url.parse(f"{self.scheme}://{self.authority}{target}")._replace(authorization=self.authorization)
 
     def join(self, location: str) -> Url:
         """Where a `Location` of an answer from here leads; raises ValueError where that is nowhere to go."""

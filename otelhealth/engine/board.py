@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from otelhealth.checks.base import Check
 from otelhealth.engine.aggregate import UNHEALTHY, VALUES, StatusSettings, score, worst
@@ -18,8 +18,7 @@ from otelhealth.records import CheckRecord, Summary
 STARTUP = "startup"
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """The service, now. `status` is at least unhealthy while it starts or drains."""
 
     status: ServiceStatus

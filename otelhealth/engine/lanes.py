@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from otelhealth.engine.schedule import Entry
 
@@ -13,8 +13,7 @@ FAST, SLOW, THREAD = "fast", "slow", "thread"
 Start = Callable[[Entry, float, str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """How many runs may go at once. A run that has not answered within `patience` seconds costs no CPU and moves to
     the slow lane's account while that has room, so that waiting for the dead never keeps the living from starting."""
 

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -205,7 +204,7 @@ class Runner:
             return result
         sentence = f"took {duration_text(duration)}, above {duration_text(limit)}"
         message = f"{sentence} ({result.message})" if result.message else sentence
-        return replace(result, status=Status.WARN, message=message, error_type=result.error_type or "slow_response")
+        return result._replace(status=Status.WARN, message=message, error_type=result.error_type or "slow_response")
 
 
 def outcome(error: BaseException, ctx: Context) -> CheckResult:

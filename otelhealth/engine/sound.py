@@ -6,11 +6,10 @@ State, store, OTLP, JSON and `/metrics` rely on the types that `model.CheckResul
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from otelhealth.errors import one_line
-from otelhealth.model import CheckResult, Measurement, Status
+from otelhealth.model import NO_DETAILS, CheckResult, Measurement, Status
 
 _MESSAGE, _TYPE, _NAME, _TEXT = 2_000, 100, 200, 2_000  # characters
 _DEPTH, _ITEMS = 6, 200  # of details, and of each list or mapping in them
@@ -28,8 +27,7 @@ def sound(result: CheckResult) -> CheckResult:
     if _is_sound(result):  # as a rule: a tenth of the time that making a new one takes
         return result
     kind = result.error_type
-    return replace(
-        result,
+    return result._replace(
         status=Status(result.status),
         message=_line(result.message, _MESSAGE),
         error_type=None if kind is None else _line(kind, _TYPE),
@@ -48,9 +46,12 @@ def _is_sound(result: CheckResult) -> bool:
         and (kind is None or _is_line(kind))
         and type(result.measurements) is tuple
         and all(map(_is_sound_measurement, result.measurements))
-        and type(details) is dict
-        and all(type(key) is str and (type(value) is int or _is_line(value)) for key, value in details.items())
+        and (details is NO_DETAILS or (type(details) is dict and _is_flat(details)))
     )
+
+
+def _is_flat(details: Mapping[str, object]) -> bool:
+    return all(type(key) is str and (type(value) is int or _is_line(value)) for key, value in details.items())
 
 
 def _is_sound_measurement(one: Measurement) -> bool:
@@ -93,8 +94,7 @@ def _measurement(one: object) -> Measurement:
     if not isinstance(one, Measurement):
         raise TypeError(f"a {type(one).__name__} where a Measurement belongs")
     attributes = tuple((_line(key, _NAME), _line(text, _NAME)) for key, text in one.attributes)
-    return replace(
-        one,
+    return one._replace(
         name=_line(one.name, _NAME),
         value=float(one.value),
         unit=_line(one.unit, _NAME),

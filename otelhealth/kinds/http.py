@@ -76,10 +76,10 @@ class HttpCheck(Check, TlsOptions):
             self.url,
             tuple((name, value.get_secret_value()) for name, value in self.headers.items()),
             self.body.get_secret_value().encode() if self.body else b"",
-            self.body_limit,
-            self.redirects,
-            self.secured(),
-            self.ip_version,
+            body_limit=self.body_limit,
+            redirects=self.redirects,
+            tls=self.secured(),
+            family=self.ip_version,
         )
 
     @cached_property

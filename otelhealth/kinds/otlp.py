@@ -10,9 +10,8 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 from urllib.parse import quote
 
 from opentelemetry.trace import format_trace_id
@@ -32,8 +31,7 @@ from otelhealth.units import Duration, duration_text
 _MOST_PENDING = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Canary:
+class Canary(NamedTuple):
     """What one run left behind."""
 
     trace_id: str

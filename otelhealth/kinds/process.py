@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import psutil
 from pydantic import Field, model_validator
@@ -20,8 +20,7 @@ _MODE = "cpu.mode"
 _MOMENT = 0.1  # seconds over which the first run looks at the CPU
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One process at one moment; `fds` is None where this user may not look."""
 
     process: psutil.Process  # equal to another of its pid and start in ticks: a pid alone is given away again

@@ -8,9 +8,8 @@ import inspect
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, TypeVar, overload
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, overload
 
 from pydantic import Field, PrivateAttr, ValidationError
 
@@ -29,11 +28,10 @@ _MOST = 100  # measurements of one run
 _RETURNS = "return None, True, False, a sentence, a number, a dict or a CheckResult"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckSpec:
+class CheckSpec(NamedTuple):
     """What `@check` attaches to a function: the fields of its check."""
 
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any]
 
 
 @overload
@@ -47,7 +45,7 @@ def check(name: str | Function | None = None, **fields: Any) -> Any:
     where a configuration names it by `call:`, the fields of the file hold instead.
     """
     if callable(name):
-        return _attach(name, CheckSpec())
+        return _attach(name, CheckSpec({}))
     spec = CheckSpec(MappingProxyType(fields if name is None else {"name": name, **fields}))
     return lambda function: _attach(function, spec)
 
@@ -62,7 +60,7 @@ def as_check(function: Function) -> Check:
 
     Raises OtelHealthError where its fields are not those of a check.
     """
-    spec = getattr(function, _SPEC, CheckSpec())
+    spec = getattr(function, _SPEC, CheckSpec({}))
     called = getattr(function, "__name__", type(function).__name__).strip("_<>").replace("_", "-")
     module = getattr(function, "__module__", None) or "function"
     fields = {"name": called, **spec.fields, "call": f"{module}:{called}"}

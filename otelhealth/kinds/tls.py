@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Self
 
@@ -58,7 +57,7 @@ class TlsCheck(Check, TlsOptions):
                 if error.error_type not in _OF_THE_CERTIFICATE:
                     raise
                 refused = error
-                certificate, spoken = await self._look(ctx, Attempt(), replace(self.secured(), verify=False))
+                certificate, spoken = await self._look(ctx, Attempt(), self.secured()._replace(verify=False))
         except ProbeError as error:
             worse = refused or error
             return failed(worse.error_type, str(worse), *phase_measurements(attempt))

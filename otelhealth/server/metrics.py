@@ -93,7 +93,7 @@ class Text:
             for bound, count in zip(bounds, counts, strict=True)
         ]
         braces = _braces(labels)
-        return f"{''.join(lines)}{name}_sum{braces} {_number(value.sum)}\n{name}_count{braces} {value.count}\n"
+        return f"{''.join(lines)}{name}_sum{braces} {_number(value.sum)}\n{name}_count{braces} {sum(value.counts)}\n"
 
     def _newest(self, value: HistogramValue) -> dict[float, str]:
         """The last exemplar of each bucket, by the bucket's upper bound."""

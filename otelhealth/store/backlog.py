@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from otelhealth.model import CheckResult, StateChange
 
@@ -17,8 +16,7 @@ MOST_CHANGES = 10_000
 log = logging.getLogger("otelhealth.store")
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """What one transaction writes."""
 
     runs: Sequence[CheckResult]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from otelhealth.checks.registry import all_kinds
@@ -28,10 +27,10 @@ def metrics() -> list[Metric]:
             if (known.unit, known.instrument) != (metric.unit, metric.instrument):
                 raise OtelHealthError(f"kind {kind} declares {metric.name} as {metric.instrument} in {metric.unit!r}")
             keys = dict.fromkeys((*known.attributes, *metric.attributes))
-            found[metric.name] = replace(known, attributes=tuple(keys))
+            found[metric.name] = known._replace(attributes=tuple(keys))
             kinds[metric.name] += [kind] * (kind not in kinds[metric.name])
     ordered = [*own, *sorted(found.keys() - own)]
-    return [replace(found[name], when=_when(own.get(name), kinds[name])) for name in ordered]
+    return [found[name]._replace(when=_when(own.get(name), kinds[name])) for name in ordered]
 
 
 def _when(own: Metric | None, kinds: list[str]) -> str:

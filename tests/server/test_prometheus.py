@@ -38,7 +38,7 @@ def as_otlp(item: MetricFamily, moment: float) -> dict[str, Any]:
         shown["attributes"] = pairs(dict(point.attributes))
         if isinstance(point.value, HistogramValue):
             shown |= {"explicitBounds": list(point.value.bounds), "bucketCounts": [str(n) for n in point.value.counts]}
-            shown |= {"count": str(point.value.count), "sum": point.value.sum}
+            shown |= {"count": str(sum(point.value.counts)), "sum": point.value.sum}
         else:
             shown["asDouble"] = point.value
         points.append(shown)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import uuid
-from dataclasses import replace
 
 import pytest
 
@@ -31,10 +30,10 @@ def test_the_instance_is_the_same_at_every_start() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        replace(SHOP, service="billing"),
-        replace(SHOP, config="other.yaml"),
-        replace(SHOP, role="worker"),
-        replace(SHOP, slot=1),
+        SHOP._replace(service="billing"),
+        SHOP._replace(config="other.yaml"),
+        SHOP._replace(role="worker"),
+        SHOP._replace(slot=1),
     ],
 )
 def test_two_agents_are_two_instances(other: Identity) -> None:
@@ -42,7 +41,7 @@ def test_two_agents_are_two_instances(other: Identity) -> None:
 
 
 def test_a_new_version_is_the_same_instance() -> None:
-    newer = replace(SHOP, version="2.0.0", environment="staging")
+    newer = SHOP._replace(version="2.0.0", environment="staging")
     assert build_resource(SHOP, {})["service.instance.id"] == build_resource(newer, {})["service.instance.id"]
 
 
