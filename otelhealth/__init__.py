@@ -9,11 +9,16 @@ from otelhealth.version import __version__
 
 if TYPE_CHECKING:
     from otelhealth.agent import Agent
+    from otelhealth.inside.instrument import instrument
     from otelhealth.kinds.python import check
 
-__all__ = ["Agent", "__version__", "check"]
+__all__ = ["Agent", "__version__", "check", "instrument"]
 
-_HOMES = {"Agent": "otelhealth.agent", "check": "otelhealth.kinds.python"}
+_HOMES = {
+    "Agent": "otelhealth.agent",
+    "check": "otelhealth.kinds.python",
+    "instrument": "otelhealth.inside.instrument",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+from starlette.types import ASGIApp
 
 from otelhealth.answers import Answers
 from otelhealth.checks import resolve
@@ -36,7 +38,8 @@ class Agent:
 
     `config` is a path, a mapping, a Config, or None for what `otelhealth run` would find; a Config that was read from
     files follows their changes by the `sources` that `load` told. Raises ConfigError for a bad one, OtelHealthError
-    where the address or the store cannot be had. It is entered once.
+    where the address or the store cannot be had. It is entered once. In the role `app` it lives inside a web
+    application: it does not listen, the application's server gives out its `app`.
     """
 
     def __init__(
@@ -45,14 +48,18 @@ class Agent:
         *,
         clock: Clock = SYSTEM,
         sources: Sources | None = None,
+        role: Literal["agent", "app"] = "agent",
     ) -> None:
         sources = sources or Sources()
-        first = self._first = _read(config, sources)
-        self._rounds = Rounds(first, clock)
+        first = self._first = read(config, sources)
+        self._listens = first.server.enabled and role == "agent"
+        self._rounds = Rounds(first, clock, role)
         self._reload = Reload(first, sources, clock, self._apply, self._rounds.instruments.config_reload)
         self._answers = Answers(first.service, self._rounds, self.run_checks, self._reload.record)
-        self._server = Server(create_app(self._answers, first.server, clock), first.server)
+        self._app = create_app(self._answers, first.server, clock)
+        self._server = Server(self._app, first.server)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._kept: dict[str, dict[str, Any]] = {}  # states of an earlier process, until their check is put
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -60,12 +67,12 @@ class Agent:
             raise OtelHealthError("an agent is entered once", "make another Agent")
         self._loop = asyncio.get_running_loop()
         rounds, first = self._rounds, self._first
-        states, counters = rounds.store.open()
+        self._kept, counters = rounds.store.open()
         rounds.restore(counters)
         for check in first.checks.values():
-            rounds.put(check, states.get(check.name))
+            self._put(check)
         try:
-            if first.server.enabled:
+            if self._listens:
                 await self._server.start()
         except BaseException:
             await rounds.close(1.0)
@@ -102,6 +109,11 @@ class Agent:
         return self._server.url
 
     @property
+    def app(self) -> ASGIApp:
+        """Its endpoints with their guard, for a server of the program's own."""
+        return self._app
+
+    @property
     def telemetry(self) -> Telemetry:
         """Its providers are for the program's own spans and metrics."""
         return self._rounds.telemetry
@@ -110,6 +122,10 @@ class Agent:
     def store(self) -> Store:
         """Where states and history are kept."""
         return self._rounds.store
+
+    def drain(self) -> None:
+        """Unready from now on: the service is about to stop."""
+        self._rounds.board.drain()
 
     def report(self) -> HealthReport:
         """What `/health/detailed` answers."""
@@ -126,9 +142,9 @@ class Agent:
         """
         made = check if isinstance(check, Check) else as_check(check)
         if self._loop is None or self._loop is _running_loop():
-            self._rounds.put(made)
+            self._put(made)
         else:
-            self._loop.call_soon_threadsafe(self._rounds.put, made)
+            self._loop.call_soon_threadsafe(self._put, made)
 
     async def run_checks(self, *names: str) -> Mapping[str, CheckRecord]:
         """Run these checks now (all without names), or join their runs that go; the records then, from any loop.
@@ -147,6 +163,9 @@ class Agent:
         """Read the configuration file again, as on SIGHUP; a bad one keeps the old, and is said."""
         await self._reload.again()
 
+    def _put(self, check: Check) -> None:
+        self._rounds.put(check, self._kept.pop(check.name, None))
+
     def _apply(self, old: Config, new: Config) -> None:
         """What a reload changed."""
         for name, check in differing(old, new):
@@ -157,7 +176,8 @@ class Agent:
         self._rounds.board.configure(new.status)
 
 
-def _read(config: Config | Mapping[str, Any] | Path | str | None, sources: Sources) -> Config:
+def read(config: Config | Mapping[str, Any] | Path | str | None, sources: Sources) -> Config:
+    """A configuration in any of the forms that Agent takes; ConfigError for a bad one."""
     if isinstance(config, Config):
         return config
     if isinstance(config, Mapping):

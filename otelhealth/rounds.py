@@ -36,11 +36,11 @@ log = logging.getLogger("otelhealth")
 class Rounds:
     """The rooms at work: each check's beat, and the tick of time."""
 
-    def __init__(self, config: Config, clock: Clock) -> None:
+    def __init__(self, config: Config, clock: Clock, role: str = "agent") -> None:
         service = config.service
-        identity = Identity(service.name, service.version, service.environment, str(config.file or ""))
+        identity = Identity(service.name, service.version, service.environment, str(config.file or ""), role)
         self.clock = clock
-        self.store = _store(config.store, service.name, clock)
+        self.store = _store(config.store, service.name, clock, role)
         self.telemetry = Telemetry.prepare(config.telemetry, identity, clock)
         self.instruments = self.telemetry.instruments
         self.board = Board(config.status)
@@ -179,6 +179,6 @@ class Rounds:
         await asyncio.gather(asyncio.to_thread(self.telemetry.close, within), self.store.close(within))
 
 
-def _store(settings: StoreSettings, service: str, clock: Clock) -> Store:
-    path = settings.path or default_path(service, os.environ)
+def _store(settings: StoreSettings, service: str, clock: Clock, role: str) -> Store:
+    path = settings.path or default_path(service, os.environ, role)
     return Store(path, settings.keep, max_size=settings.max_size, clock=clock)

@@ -18,7 +18,7 @@ async def until(condition: Callable[[], object], within: float = 30.0) -> None:
         await asyncio.sleep(0.005)
 
 
-def eventually(get: Callable[[], T], within: float = 10.0) -> T:
+def eventually(get: Callable[[], T | None], within: float = 10.0) -> T:
     """What `get` returns as soon as it is true; AssertionError with its last answer after `within` seconds."""
     end = time.monotonic() + within
     while not (found := get()):

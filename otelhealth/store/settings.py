@@ -24,17 +24,22 @@ class StoreSettings(Settings):
     """Where states, runs and changes are kept."""
 
     path: LocalPath | None = Field(
-        None, description="A file, or `:memory:`. Default: otelhealth/<service>/otelhealth.db in the state directory."
+        None,
+        description="A file, or `:memory:`. Default: otelhealth/<service>/otelhealth.db in the state directory, "
+        "app.db for an agent inside an application.",
     )
     keep: Keep = Field(default_factory=Keep, description="How long things are kept.")
     max_size: Size = Field(2**30, ge=2**20, description="Size of the file from which on the oldest runs go early.")
 
 
-def default_path(service: str, environ: Mapping[str, str]) -> Path:
-    """`${XDG_STATE_HOME:-~/.local/state}/otelhealth/<service>/otelhealth.db`; OtelHealthError without a home."""
+def default_path(service: str, environ: Mapping[str, str], role: str = "agent") -> Path:
+    """`${XDG_STATE_HOME:-~/.local/state}/otelhealth/<service>/otelhealth.db`; OtelHealthError without a home.
+
+    An agent in another role beside it has a file of that name.
+    """
     base = Path(environ.get("XDG_STATE_HOME") or _home(environ) / ".local" / "state")
     folder = re.sub(r"[^A-Za-z0-9._-]", "_", service).lstrip(".") or "_"
-    return base / "otelhealth" / folder / "otelhealth.db"
+    return base / "otelhealth" / folder / ("otelhealth.db" if role == "agent" else f"{role}.db")
 
 
 def _home(environ: Mapping[str, str]) -> Path:

@@ -1,0 +1,113 @@
+"""What a request says of itself, as semantic conventions 1.44 name it: read from the ASGI scope, bounded, redacted."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from urllib.parse import unquote_plus
+
+from opentelemetry.util.types import AttributeValue
+from starlette.types import Scope
+
+METHOD = "http.request.method"
+STATUS = "http.response.status_code"
+ROUTE = "http.route"
+ERROR_TYPE = "error.type"
+SCHEME = "url.scheme"
+PROTOCOL = "network.protocol.name"
+VERSION = "network.protocol.version"
+SYNTHETIC = "user_agent.synthetic.type"
+AGENT = "user_agent.original"
+
+OTHER = "_OTHER"
+_MOST = 2048  # characters of what a client says
+_METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
+_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+_AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:@/?#\[\]\s]+))(?::(\d{1,5}))?")
+_PROBE_PATH = re.compile(r"/(?:health|metrics|ping)(?:/|$)")
+_PROBES = (  # how those who only look whether a service is well call themselves
+    *(b"otelhealth/", b"kube-probe/", b"Prometheus/", b"Blackbox Exporter", b"ELB-HealthChecker/", b"GoogleHC/"),
+    *(b"Consul Health Check", b"Envoy/HC", b"Uptime-Kuma/", b"Gatus/"),
+)
+_REDACTED = "REDACTED"
+_SECRET = frozenset(  # keys of a query, in lower case: those of the conventions, then what users call their secrets
+    {
+        *("awsaccesskeyid", "signature", "sig", "x-goog-signature"),
+        *("x-amz-signature", "x-amz-credential", "x-amz-security-token"),
+        *("access_token", "api_key", "apikey", "auth", "authorization", "client_secret", "code", "id_token", "jwt"),
+        *("key", "pass", "passwd", "password", "refresh_token", "secret", "session", "ticket", "token"),
+    }
+)
+
+
+def known_methods(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
+    """Those of the conventions, or the list in OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS instead."""
+    told = environ.get("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "")
+    return frozenset(filter(None, (name.strip() for name in told.split(",")))) or _METHODS
+
+
+def route_path(scope: Scope) -> str:
+    """The path without the root that the server was told of."""
+    path: str = scope["path"]
+    root = scope.get("root_path", "").rstrip("/")
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
+
+
+def is_probe_path(path: str) -> bool:
+    """`/health`, `/metrics`, `/ping` and what lies below: asked by those who look whether a service is well."""
+    return _PROBE_PATH.match(path) is not None
+
+
+def is_probe(agent: bytes) -> bool:
+    """Whether a User-Agent is that of a health check."""
+    return agent.startswith(_PROBES)
+
+
+@lru_cache(256)
+def authority(host: bytes) -> tuple[str, int | None]:
+    """Name and port of a Host header; ("", None) for one that is none."""
+    match = _AUTHORITY.fullmatch(host.decode("latin-1"))
+    if match is None or len(host) > 300:
+        return "", None
+    return match[1] or match[2], int(match[3]) if match[3] else None
+
+
+def redacted_query(query: bytes) -> str:
+    """A query without the values of keys that hold secrets, everything else as it came."""
+    text = query[:_MOST].decode("latin-1")
+    pairs = [pair.partition("=") for pair in text.split("&")]
+    if not any(_is_secret(key) for key, _, _ in pairs):
+        return text
+    return "&".join(
+        f"{key}={_REDACTED}" if mark and _is_secret(key) else key + mark + value for key, mark, value in pairs
+    )
+
+
+def _is_secret(key: str) -> bool:
+    return (unquote_plus(key) if "%" in key else key).lower() in _SECRET
+
+
+def of_request(scope: Scope, host: bytes, agent: bytes) -> dict[str, AttributeValue]:
+    """What a span begins with; for a WebSocket too. `host` and `agent` are the values of these headers."""
+    scheme = scope.get("scheme", "http")
+    told: dict[str, AttributeValue] = {SCHEME: scheme, "url.path": scope["path"][:_MOST]}
+    if query := scope.get("query_string"):
+        told["url.query"] = redacted_query(query)
+    name, port = authority(host) if host else (scope.get("server") or ("", None))
+    if name:
+        told["server.address"] = name
+        if port := port or _PORTS.get(scheme):
+            told["server.port"] = port
+    if client := scope.get("client"):
+        told["client.address"] = client[0]
+        if client[1]:
+            told["client.port"] = client[1]
+    if version := scope.get("http_version"):
+        told[VERSION] = version
+    if agent:
+        told[AGENT] = agent[:_MOST].decode("latin-1")
+        if is_probe(agent):
+            told[SYNTHETIC] = "test"
+    return told

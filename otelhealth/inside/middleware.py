@@ -1,0 +1,47 @@
+"""The ASGI middleware: traces and measures what an application answers, on the OpenTelemetry API alone."""
+
+from __future__ import annotations
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from otelhealth.inside.attributes import is_probe_path, route_path
+from otelhealth.inside.requests import Observe, Requests
+from otelhealth.inside.route import Routes, follow_quart
+from otelhealth.version import __version__
+
+SCOPE = "otelhealth"
+SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
+SEEN = "otelhealth.seen"  # in the scope of a request that a middleware of ours has
+
+
+class TelemetryMiddleware:
+    """Around any ASGI application: a server span and a duration for each request, by the stable conventions.
+
+    Without providers those of the process are used. Requests for `/health`, `/metrics` and `/ping` are passed through.
+    """
+
+    def __init__(  # noqa: PLR0913 - each has a default that fits
+        self,
+        app: ASGIApp,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        spans: bool = True,
+        figures: bool = True,
+        observe: Observe | None = None,
+    ) -> None:
+        self.app = app
+        tracer = trace.get_tracer(SCOPE, __version__, tracer_provider, SCHEMA)
+        meter = metrics.get_meter(SCOPE, __version__, meter_provider, SCHEMA)
+        self._requests = Requests(tracer, meter, Routes(), spans=spans, figures=figures, observe=observe)
+        follow_quart()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or SEEN in scope or is_probe_path(route_path(scope)):
+            await self.app(scope, receive, send)
+            return
+        scope[SEEN] = True
+        await self._requests.serve(self.app, scope, receive, send)

@@ -1,0 +1,187 @@
+"""One HTTP request: its server span and its duration, from its scope to the last byte of its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+from opentelemetry.trace import SpanKind, StatusCode, Tracer
+from opentelemetry.util.types import AttributeValue
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from otelhealth.inside import attributes as named
+from otelhealth.inside.propagation import Propagation
+from otelhealth.inside.route import Routes
+from otelhealth.telemetry.tracing import exception_type
+
+DURATION = "http.server.request.duration"
+ACTIVE = "http.server.active_requests"
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)  # of the conventions
+INCOMPLETE = "incomplete_response"
+Observe = Callable[[float, bool], None]  # seconds, whether it failed
+
+
+class Requests:
+    """What all requests of one application share. `spans` and `figures` say which of both are made here."""
+
+    def __init__(  # noqa: PLR0913 - made by the middleware only
+        self, tracer: Tracer, meter: Meter, routes: Routes, *, spans: bool, figures: bool, observe: Observe | None
+    ) -> None:
+        self.tracer = tracer
+        self.routes = routes
+        self.spans = spans
+        self.figures = figures
+        self.observe = observe
+        self.methods = named.known_methods()
+        self.propagation = Propagation()
+        self.active: dict[tuple[str, str], int] = {}
+        if figures:
+            self.duration = meter.create_histogram(
+                DURATION, "s", "Duration of HTTP server requests.", explicit_bucket_boundaries_advisory=BOUNDS
+            )
+            meter.create_observable_up_down_counter(
+                ACTIVE, [self._observe_active], "{request}", "Number of active HTTP server requests."
+            )
+
+    async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer."""
+        exchange = Exchange(self, scope, receive, send)
+        token = otel_context.attach(exchange.context)
+        try:
+            await app(scope, exchange.receive, exchange.send)
+        except BaseException as error:
+            exchange.finish(error)
+            raise
+        else:
+            exchange.finish()
+        finally:
+            otel_context.detach(token)
+
+    def _observe_active(self, _options: CallbackOptions) -> Iterable[Observation]:
+        for (method, scheme), count in list(self.active.items()):
+            yield Observation(count, {named.METHOD: method, named.SCHEME: scheme})
+
+
+class Exchange:
+    """One request on its way. Used by the tasks of this request alone."""
+
+    __slots__ = (
+        *("_answered", "_begun", "_counted", "_disconnected", "_done", "_ended", "_key", "_receive", "_requests"),
+        *("_scope", "_send", "_span", "_status", "_trailers", "context"),
+    )
+
+    def __init__(self, requests: Requests, scope: Scope, receive: Receive, send: Send) -> None:
+        self._begun = time.perf_counter()
+        self._ended = 0.0
+        self._requests = requests
+        self._scope, self._receive, self._send = scope, receive, send
+        self._status = 0
+        self._answered = self._done = self._trailers = self._disconnected = False
+        said: str = scope["method"]
+        method = said if said in requests.methods else named.OTHER
+        host, agent, traced = requests.propagation.read(scope["headers"])
+        self._counted = requests.figures and not named.is_probe(agent)
+        self._key = (method, scope.get("scheme", "http"))
+        if self._counted:
+            requests.active[self._key] = requests.active.get(self._key, 0) + 1
+        self.context = requests.propagation.extract(scope["headers"]) if traced else otel_context.get_current()
+        if requests.spans:
+            told = named.of_request(scope, host, agent)
+            told[named.METHOD] = method
+            if method is named.OTHER:
+                told["http.request.method_original"] = said[:64]
+            self._span = requests.tracer.start_span(_verb(method), self.context, SpanKind.SERVER, told)
+            self.context = trace.set_span_in_context(self._span, self.context)
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._disconnected = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.start":
+            self._status = message["status"]
+            self._trailers = message.get("trailers", False)
+        try:
+            await self._send(message)
+        except OSError:  # how a server says that nobody listens any more
+            self._disconnected = True
+            raise
+        if _ends(kind, message, self._trailers):
+            self._answered = True
+            self._ended = time.perf_counter()
+            if self._status < 500:  # else the exception behind it may still be on its way to here
+                self.finish()
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Record it, once; `error` is what left the application."""
+        if self._done:
+            return
+        self._done = True
+        requests = self._requests
+        took = (self._ended or time.perf_counter()) - self._begun
+        problem = self._problem(error)
+        found = self._found(problem)
+        if requests.spans:
+            self._end(found, problem)
+        if self._counted:
+            requests.active[self._key] -= 1
+            told = {named.METHOD: self._key[0], named.SCHEME: self._key[1], **found}
+            if version := self._scope.get("http_version"):
+                told[named.VERSION] = version
+            requests.duration.record(took, told, self.context)
+            if requests.observe is not None:
+                requests.observe(took, problem is not None)
+
+    def _problem(self, error: BaseException | None) -> str | None:
+        """`error.type`: an exception that left the application, a 5xx, an answer that was not given or broke off."""
+        if error is not None and not (self._disconnected and _is_leaving(error)):
+            if not self._status and isinstance(error, Exception):
+                self._status = 500  # what the server answers in the application's place
+            return exception_type(error)
+        if self._status >= 500:
+            return str(self._status)
+        return None if self._answered or self._disconnected else INCOMPLETE
+
+    def _found(self, problem: str | None) -> dict[str, AttributeValue]:
+        found: dict[str, AttributeValue] = {}
+        if route := self._requests.routes.template(self._scope):
+            found[named.ROUTE] = route
+        if self._status:
+            found[named.STATUS] = self._status
+        if problem is not None:
+            found[named.ERROR_TYPE] = problem
+        return found
+
+    def _end(self, found: dict[str, AttributeValue], problem: str | None) -> None:
+        span = self._span
+        if route := found.get(named.ROUTE):
+            span.update_name(f"{_verb(self._key[0])} {route}")
+        span.set_attributes(found)
+        if problem is not None:
+            span.set_status(StatusCode.ERROR)
+        span.end()
+
+
+def _verb(method: str) -> str:
+    return "HTTP" if method is named.OTHER else method
+
+
+def _ends(kind: str, message: Message, trailers: bool) -> bool:
+    """Whether this is the last message of an answer."""
+    if kind in ("http.response.body", "http.response.zerocopysend"):
+        return not trailers and not message.get("more_body", False)
+    if kind == "http.response.trailers":
+        return not message.get("more_trailers", False)
+    return kind == "http.response.pathsend"
+
+
+def _is_leaving(error: BaseException) -> bool:
+    """What a framework raises, or its server does to it, because the client is gone."""
+    return isinstance(error, (asyncio.CancelledError, OSError)) or type(error).__name__ == "ClientDisconnect"
