@@ -35,18 +35,23 @@ class _Window:
         self.spans: dict[int, list[int]] = {}
         self.total = Histogram()
 
-    def add(self, now: float, parts: Iterable[tuple[float, int]], failed: int) -> None:
+    def add(self, now: float, parts: Iterable[tuple[float, int]], failed: int, total: float | None) -> None:
         number = int(now // SLOT)
         slot = self.slots.get(number)
         if slot is None:
             self.roll(now)
             slot = self.slots[number] = _Slot()
         span = self.spans.setdefault(int(now // SPAN), [0, 0])
+        estimated = 0.0
         for value, count in parts:
             index = bucket(value)
             slot.histogram.add(index, value, count)
             self.total.add(index, value, count)
             span[0] += count
+            estimated += value * count
+        if total is not None:
+            slot.histogram.sum += total - estimated
+            self.total.sum += total - estimated
         slot.failed += failed
         span[1] += failed
 
@@ -79,11 +84,12 @@ class Windows:
         """One request of `duration` seconds, ended now."""
         self.merge(source, ((duration, 1),), int(failed))
 
-    def merge(self, source: str, parts: Iterable[tuple[float, int]], failed: int) -> None:
-        """Requests that ended just now as (seconds, how many), `failed` of them failed."""
+    def merge(self, source: str, parts: Iterable[tuple[float, int]], failed: int, total: float | None = None) -> None:
+        """Requests that ended just now as (seconds, how many), `failed` of them failed; together they took `total`
+        seconds, where that is known better than from the parts."""
         with self._lock:
             window = self._windows.get(source) or self._windows.setdefault(source, _Window())
-            window.add(self._clock.time(), parts, failed)
+            window.add(self._clock.time(), parts, failed, total)
 
     def performance(self, now: float) -> tuple[ResponseTimes, ErrorRates, int, str | None]:
         """Figures of the best source that has requests in the 15 minutes before `now` (Unix seconds): times, rates,
