@@ -41,7 +41,7 @@ class Rounds:
         identity = Identity(service.name, service.version, service.environment, str(config.file or ""), role)
         self.clock = clock
         self.store = _store(config.store, service.name, clock, role)
-        self.telemetry = Telemetry.prepare(config.telemetry, identity, clock)
+        self.telemetry = Telemetry.prepare(config.telemetry, identity, clock, store=self.store.path)
         self.instruments = self.telemetry.instruments
         self.board = Board(config.status)
         self.threads = ThreadLane(clock, lag=self.instruments.scheduler_lag)

@@ -29,7 +29,7 @@ BROAD_EXCEPT = {
 }
 LAZY_IMPORT = {
     "telemetry/setup.py": "the SDK costs 10 MB and is for user code only",
-    "telemetry/transport.py": "grpc costs 15 MB and is for those who ask",
+    "telemetry/sender.py": "grpc costs 15 MB and is for those who ask",
 }
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-import time
 from pathlib import Path
 from typing import Any
 
 from otelhealth.clock import Clock
+from otelhealth.damage import is_corrupt, move_aside
 from otelhealth.errors import OtelHealthError
+from otelhealth.lock import Lock
 from otelhealth.records import History
 from otelhealth.store.backlog import Batch
 from otelhealth.store.hours import Hours
-from otelhealth.store.lock import Lock
 from otelhealth.store.rows import change_record, change_row, decoded, encoded, run_record, run_row
 
 PRUNE = 50  # rows at least that a write may prune, besides twice what it wrote
@@ -39,12 +39,6 @@ _PRUNE = {  # oldest rows first, a few at a time; the last parameter is how many
 }
 _REMEDY = "make its folder writable, or set `store.path` (`:memory:` keeps nothing)"
 log = logging.getLogger("otelhealth.store")
-
-
-def is_corrupt(error: sqlite3.Error) -> bool:
-    """Whether the file itself is damaged, or no database."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Database:
@@ -117,12 +111,7 @@ class Database:
     def set_aside(self, error: sqlite3.Error) -> None:
         """Move the damaged file away and start a new one. Raises sqlite3.Error where that fails."""
         self._connection.close()
-        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(self._clock.time()))
-        aside = f"{self._path}.damaged-{stamp}"
-        for suffix in ("", "-wal", "-shm"):
-            file = Path(f"{self._path}{suffix}")
-            if file.exists():
-                file.rename(f"{aside}{suffix}")
+        aside = move_aside(Path(self._path), self._clock.time())
         log.error("the store %s is damaged (%s); it is now %s, a new one starts", self._path, error, aside)
         self._ids.clear()
         self._hours.forget()
@@ -143,7 +132,11 @@ class Database:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             assert self._lock is not None  # noqa: S101 - a file has one
-            self._lock.take()
+            if not self._lock.take():
+                raise OtelHealthError(
+                    f"the store {path} is used by another otelhealth process (pid {self._lock.owner})",
+                    "stop that one, or give this one its own `store.path` or `service.name`",
+                )
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
             self._release()

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from otelhealth.clock import SYSTEM, Clock
+from otelhealth.damage import is_corrupt
 from otelhealth.errors import OtelHealthError
 from otelhealth.model import CheckResult, StateChange
 from otelhealth.records import History
 from otelhealth.store.backlog import BATCH, Backlog, Batch
-from otelhealth.store.database import Database, is_corrupt
+from otelhealth.store.database import Database
 from otelhealth.store.settings import Keep
 from otelhealth.units import MEMORY
 

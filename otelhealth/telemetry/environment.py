@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from otelhealth.checks.request import header_problem
-from otelhealth.checks.url import Url
+from otelhealth.spool.settings import endpoint
 
 _log = logging.getLogger(__name__)
 Path = tuple[str, ...]
@@ -72,19 +72,6 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
         return value.lower()
 
     return read
-
-
-def endpoint(value: str) -> str:
-    """An OTLP receiver's URL as it was written; raises ValueError, in words that repeat no credentials."""
-    value = value.strip()
-    if "@" in value:
-        raise ValueError("an OTLP endpoint holds no credentials; send them as a header, such as authorization")
-    if not value.startswith(("http://", "https://")):
-        raise ValueError(f"{value!r} is not an OTLP endpoint; write one such as http://127.0.0.1:4318")
-    if not value.isascii():
-        raise ValueError("an OTLP endpoint is written in ASCII; write other characters of a path as %C3%A9")
-    Url.parse(value)
-    return value
 
 
 def _seconds(value: str) -> str:

@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from otelhealth.errors import one_line
+from otelhealth.spool import SignalName
 from otelhealth.telemetry.sender import Outcome, Sender
-from otelhealth.telemetry.settings import Batched, SignalName
+from otelhealth.telemetry.settings import Batched
 from otelhealth.telemetry.wire import Envelope
 
 _log = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ Count = Callable[[str | None, int], None]  # (error.type or None, items)
 
 
 class Ledger:
-    """Counts what was sent and lost of one signal, and says it once when that changes."""
+    """Counts what was sent and lost of one signal without the spool, and says it once when that changes."""
 
     def __init__(self, signal: SignalName, count: Count) -> None:
         self._signal = signal
@@ -49,9 +50,8 @@ class Ledger:
 class Exporter:
     """A thread that sends what `_requests` gives, when `_wait` says so."""
 
-    def __init__(self, signal: SignalName, sender: Sender, count: Count) -> None:
+    def __init__(self, signal: SignalName, sender: Sender) -> None:
         self._sender = sender
-        self._ledger = Ledger(signal, count)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name=f"otelhealth-{signal}", daemon=True)
 
@@ -78,7 +78,7 @@ class Exporter:
 
     def _send_all(self) -> None:
         for body, items in self._requests():
-            self._ledger.enter(self._sender.send(body), items)
+            self._sender.send(body, items)
 
     def _wait(self) -> None:
         raise NotImplementedError
@@ -90,8 +90,11 @@ class Exporter:
 class ItemExporter(Exporter):
     """Spans or log records, encoded where they ended; sleeps for good while there are none."""
 
-    def __init__(self, signal: SignalName, sender: Sender, count: Count, envelope: Envelope, settings: Batched) -> None:
-        super().__init__(signal, sender, count)
+    def __init__(
+        self, signal: SignalName, sender: Sender, ledger: Ledger, envelope: Envelope, settings: Batched
+    ) -> None:
+        super().__init__(signal, sender)
+        self._ledger = ledger
         self._envelope = envelope
         self._settings = settings
         self._items: deque[bytes] = deque()
@@ -141,11 +144,10 @@ class MetricExporter(Exporter):
     def __init__(
         self,
         sender: Sender,
-        count: Count,
         requests: Callable[[], Iterable[tuple[bytes, int]]],
         interval: float,
     ) -> None:
-        super().__init__("metrics", sender, count)
+        super().__init__("metrics", sender)
         self._collect = requests
         self._interval = interval
         self._next = time.monotonic() + interval

@@ -22,6 +22,7 @@ SERVICE_STATE = "otelhealth.service.state"
 LANE = "otelhealth.lane"
 REASON = "otelhealth.reason"
 OUTCOME = "otelhealth.outcome"
+SIGNAL = "otelhealth.signal"
 ERROR_TYPE = "error.type"
 PEER = "service.peer.name"
 CPU_MODE = "cpu.mode"
@@ -159,6 +160,30 @@ EXPORTED_LOGS = Metric(
     (COMPONENT_NAME, COMPONENT_TYPE, ERROR_TYPE),
     "each export of log events",
 )
+SPOOL_USAGE = Metric(
+    "otelhealth.spool.usage", "By", "updowncounter", "Size of the requests that wait to be delivered.", (SIGNAL,)
+)
+SPOOL_LIMIT = Metric(
+    "otelhealth.spool.limit", "By", "updowncounter", "Size from which on the oldest of all signals are dropped."
+)
+SPOOL_REQUESTS = Metric(
+    "otelhealth.spool.requests",
+    "{request}",
+    "counter",
+    "Requests that were sent or rejected for good; attempts to be retried; duplicates, sent again because an answer "
+    "was lost.",
+    (SIGNAL, OUTCOME),
+    "each attempt to deliver",
+)
+SPOOL_DROPPED = Metric(
+    "otelhealth.spool.dropped",
+    "{item}",
+    "counter",
+    "Spans, points and log records that were lost: too old, no room (size), rejected with their request (poison) or "
+    "alone (partial).",
+    (SIGNAL, REASON),
+    "each loss",
+)
 
 METRICS = (
     STATUS,
@@ -182,6 +207,10 @@ METRICS = (
     EXPORTED_SPANS,
     EXPORTED_POINTS,
     EXPORTED_LOGS,
+    SPOOL_USAGE,
+    SPOOL_LIMIT,
+    SPOOL_REQUESTS,
+    SPOOL_DROPPED,
 )
 
 

@@ -1,13 +1,17 @@
-"""OTLP/gRPC: the same encoded requests as raw bytes through one unary call."""
+"""OTLP/gRPC: the same encoded requests as raw bytes through one unary call, retried but not spooled."""
 
 from __future__ import annotations
 
+import random
+import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from otelhealth.errors import MissingLibraryError
-from otelhealth.telemetry.sender import Attempt, Outcome, Retrying
-from otelhealth.telemetry.settings import Otlp, SignalName
+from otelhealth.spool import Otlp, SignalName
+from otelhealth.telemetry.sender import Outcome, Settle
 from otelhealth.telemetry.wire import rejected
 
 try:
@@ -25,11 +29,22 @@ _RETRYABLE = frozenset(
 )
 
 
-class GrpcSender(Retrying):
-    """Sends one signal; the channel connects by itself and again."""
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try; `again`: another may help."""
 
-    def __init__(self, signal: SignalName, receiver: Otlp) -> None:
-        super().__init__(receiver.timeout)
+    outcome: Outcome
+    again: bool = False
+
+
+class GrpcSender:
+    """Sends one signal, with growing pauses until the request's time is over; the channel connects by itself."""
+
+    def __init__(self, signal: SignalName, receiver: Otlp, settle: Settle) -> None:
+        self._timeout = receiver.timeout
+        self._settle = settle
+        self._closing = threading.Event()
+        self._one_at_a_time = threading.Lock()
         url = urlsplit(receiver.endpoint or "")
         target = f"{url.hostname}:{url.port or 4317}"
         self._channel = (
@@ -41,18 +56,35 @@ class GrpcSender(Retrying):
         self._compression = grpc.Compression.Gzip if receiver.compression == "gzip" else grpc.Compression.NoCompression
         self._metadata = tuple((name.lower(), value.get_secret_value()) for name, value in receiver.headers.items())
 
+    def send(self, body: bytes, items: int) -> None:
+        self._settle(self._send(body), items or 1)
+
+    def _send(self, body: bytes) -> Outcome:
+        deadline = time.monotonic() + self._timeout
+        if not self._one_at_a_time.acquire(timeout=self._timeout):
+            return Outcome("timeout", "another request held the connection")
+        try:
+            pause = 1.0
+            while True:
+                attempt = self._attempt(body, max(0.001, deadline - time.monotonic()))
+                wait = pause * random.uniform(0.8, 1.2)  # noqa: S311 - spreads retries, hides nothing
+                if not attempt.again or time.monotonic() + wait >= deadline or self._closing.wait(wait):
+                    return attempt.outcome
+                pause *= 2
+        finally:
+            self._one_at_a_time.release()
+
     def _attempt(self, body: bytes, timeout: float) -> Attempt:
         try:
             answer = self._call(body, timeout=timeout, metadata=self._metadata, compression=self._compression)
         except grpc.RpcError as error:
             code = error.code().name
-            outcome = Outcome(code.lower(), error.details() or code)
-            return Attempt(outcome, 0.0 if code in _RETRYABLE else None)
+            return Attempt(Outcome(code.lower(), error.details() or code), code in _RETRYABLE)
         count, reason = rejected(answer)
         return Attempt(Outcome(rejected=count, message=reason))
 
     def close(self) -> None:
-        super().close()
+        self._closing.set()
         if self._one_at_a_time.acquire(blocking=False):
             self._channel.close()
             self._one_at_a_time.release()

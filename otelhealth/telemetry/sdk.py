@@ -33,11 +33,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otelhealth.model import Attributes, HistogramValue, MetricFamily, MetricPoint
-from otelhealth.telemetry.export import Ledger
+from otelhealth.spool import SignalName
 from otelhealth.telemetry.reader import WindowReader
 from otelhealth.telemetry.sender import Sender
 from otelhealth.telemetry.session import session_over
-from otelhealth.telemetry.settings import SignalName, TelemetrySettings
+from otelhealth.telemetry.settings import TelemetrySettings
 from otelhealth.telemetry.windows import SLOT, Windows
 
 _URL = "http://otelhealth/"  # never dialled: the session's adapter takes the request
@@ -54,10 +54,7 @@ class SdkProviders:
         windows: Windows,
     ) -> None:
         made = Resource(dict(resource))
-        sessions = {
-            signal: session_over(sender, Ledger(signal, lambda _problem, _items: None))
-            for signal, sender in senders.items()
-        }
+        sessions = {signal: session_over(sender) for signal, sender in senders.items()}
         self.tracers = TracerProvider(resource=made, shutdown_on_exit=False)
         if session := sessions.get("traces"):
             exporter = OTLPSpanExporter(_URL, compression=Compression.NoCompression, session=session)

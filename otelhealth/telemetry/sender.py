@@ -1,15 +1,15 @@
-"""What a sender is: it delivers one encoded request, retried within one deadline, and tells what became of it.
-
-This is the seam where the durable spool comes in: it is a Sender too.
-"""
+"""What takes the encoded requests of a signal: the spool, or gRPC, which has none."""
 
 from __future__ import annotations
 
-import random
-import threading
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
+
+from otelhealth.errors import OtelHealthError
+from otelhealth.spool import Letter, Otlp, SignalName, Spool
+from otelhealth.telemetry.content import OtlpContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,57 +21,49 @@ class Outcome:
     rejected: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try: `again` None is final, else the least pause before the next one (0.0: none asked for)."""
-
-    outcome: Outcome
-    again: float | None = None
+Settle = Callable[[Outcome, int], None]  # with the number of items
 
 
 class Sender(Protocol):
-    """Takes one encoded request; blocks the calling thread until its outcome is known."""
+    """Takes one encoded request of so many items, in any thread, and counts what becomes of them."""
 
-    def send(self, body: bytes) -> Outcome: ...
+    def send(self, body: bytes, items: int) -> None:
+        """`items` 0: they are to be counted."""
+        ...
 
     def close(self) -> None:
         """No further retries; a send that waits between two returns."""
         ...
 
 
-class Retrying:
-    """Attempts with growing pauses until the request's deadline."""
+class SpoolSender:
+    """Returns when the request is kept; the spool delivers and counts it."""
 
-    def __init__(self, timeout: float) -> None:
-        self._timeout = timeout
-        self._closing = threading.Event()
-        self._one_at_a_time = threading.Lock()
+    def __init__(self, signal: SignalName, receiver: Otlp, spool: Spool) -> None:
+        self._signal = signal
+        self._spool = spool
+        self._gzip = receiver.compression == "gzip"
+        self._content = OtlpContent()
 
-    def send(self, body: bytes) -> Outcome:
-        deadline = time.monotonic() + self._timeout
-        if not self._one_at_a_time.acquire(timeout=self._timeout):
-            return Outcome("timeout", "another request held the connection")
-        try:
-            return self._send(self._prepare(body), deadline)
-        finally:
-            self._one_at_a_time.release()
-
-    def _send(self, body: bytes, deadline: float) -> Outcome:
-        pause = 1.0
-        while True:
-            attempt = self._attempt(body, max(0.001, deadline - time.monotonic()))
-            if attempt.again is None:
-                return attempt.outcome
-            wait = attempt.again or pause * random.uniform(0.8, 1.2)  # noqa: S311 - spreads retries, hides nothing
-            if time.monotonic() + wait >= deadline or self._closing.wait(wait):
-                return attempt.outcome
-            pause *= 2
+    def send(self, body: bytes, items: int) -> None:
+        letter = Letter(self._signal, body, items=items)
+        if not items:
+            letter = Letter(self._signal, body, items=self._content.count(letter))
+        self._spool.keep(letter.packed() if self._gzip else letter)
 
     def close(self) -> None:
-        self._closing.set()
+        """The spool is closed by itself."""
 
-    def _prepare(self, body: bytes) -> bytes:
-        return body
 
-    def _attempt(self, body: bytes, timeout: float) -> Attempt:
-        raise NotImplementedError
+def check_files(receiver: Otlp) -> None:
+    """OtelHealthError where a certificate is missing."""
+    for file in (receiver.certificate, receiver.client_certificate, receiver.client_key):
+        if file is not None and not Path(file).is_file():
+            raise OtelHealthError(f"telemetry.otlp: there is no file {file}", "name a PEM file that can be read")
+
+
+def grpc_sender(signal: SignalName, receiver: Otlp, settle: Settle) -> Sender:
+    """OtelHealthError where its library is missing."""
+    from otelhealth.telemetry.rpc import GrpcSender  # noqa: PLC0415 - grpc costs 15 MB, only those who ask pay
+
+    return GrpcSender(signal, receiver, settle)

@@ -7,17 +7,15 @@ from collections.abc import Mapping
 import requests
 from requests.adapters import BaseAdapter
 
-from otelhealth.telemetry.export import Ledger
 from otelhealth.telemetry.sender import Sender
 
 
 class SenderAdapter(BaseAdapter):
-    """Answers 200 to every request: retries, counts and the one log line are the sender's and the ledger's."""
+    """Answers 200 to every request: delivery, counts and the one log line are the sender's."""
 
-    def __init__(self, sender: Sender, ledger: Ledger) -> None:
+    def __init__(self, sender: Sender) -> None:
         super().__init__()
         self._sender = sender
-        self._ledger = ledger
 
     def send(  # noqa: PLR0913, PLR0917 - requests' own
         self,
@@ -29,7 +27,7 @@ class SenderAdapter(BaseAdapter):
         proxies: Mapping[str, str] | None = None,  # noqa: ARG002 - the base class names it
     ) -> requests.Response:
         body = request.body or b""
-        self._ledger.enter(self._sender.send(body.encode() if isinstance(body, str) else bytes(body)), 1)
+        self._sender.send(body.encode() if isinstance(body, str) else bytes(body), 0)
         response = requests.Response()
         response.status_code = 200
         response.request = request
@@ -40,8 +38,8 @@ class SenderAdapter(BaseAdapter):
         """The sender is the agent's and stays open."""
 
 
-def session_over(sender: Sender, ledger: Ledger) -> requests.Session:
+def session_over(sender: Sender) -> requests.Session:
     session = requests.Session()
     session.trust_env = False  # proxies and certificates are the sender's concern
-    session.mount("http://", SenderAdapter(sender, ledger))
+    session.mount("http://", SenderAdapter(sender))
     return session

@@ -3,54 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field
 
 from otelhealth.checks.base import Settings
-from otelhealth.checks.request import header_problem
-from otelhealth.telemetry.environment import endpoint, overrides
-from otelhealth.units import Duration, LocalPath
+from otelhealth.spool.settings import PROTOBUF, Otlp, SignalName, SpoolSettings
+from otelhealth.telemetry.environment import overrides
+from otelhealth.units import Duration
 
 Model = TypeVar("Model", bound=Settings)
-SignalName = Literal["traces", "metrics", "logs"]
-PROTOBUF: Literal["http/protobuf"] = "http/protobuf"
 
 
-class Otlp(Settings):
-    """An OTLP receiver and how to speak to it."""
+class Export(Otlp):
+    """The receiver of all signals, and what waits for it."""
 
-    endpoint: str | None = Field(
-        None,
-        description="Base URL of the receiver, such as http://collector:4318; without one nothing is sent. "
-        "Under a signal: the full URL of that signal.",
-    )
-    headers: dict[str, SecretStr] = Field(default_factory=dict, description="Sent with each request; never shown.")
-    protocol: Literal["http/protobuf", "grpc"] = Field(
-        PROTOBUF, description="`grpc` needs pip install 'otelhealth[grpc]'."
-    )
-    timeout: Duration = Field(10.0, gt=0, le=600, description="Of one export, with its retries.")
-    compression: Literal["gzip", "none"] = Field("gzip", description="Of the request bodies.")
-    certificate: LocalPath | None = Field(
-        None, description="CA certificates (PEM) that the receiver's is checked against."
-    )
-    client_certificate: LocalPath | None = Field(
-        None, description="Our certificate (PEM), where the receiver asks for one."
-    )
-    client_key: LocalPath | None = Field(None, description="The key of `client_certificate`.")
-
-    @field_validator("endpoint")
-    @classmethod
-    def _is_url(cls, value: str | None) -> str | None:
-        return endpoint(value) if value is not None and value.strip() else None
-
-    @field_validator("headers")
-    @classmethod
-    def _can_be_sent(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
-        for name, value in headers.items():
-            if problem := header_problem(name, value.get_secret_value()):
-                raise ValueError(problem)
-        return headers
+    spool: SpoolSettings = Field(default_factory=SpoolSettings, description="What could not be delivered yet.")
 
 
 class Signal(Settings):
@@ -78,7 +46,7 @@ class Metrics(Signal):
 class TelemetrySettings(Settings):
     """`telemetry` of the configuration."""
 
-    otlp: Otlp = Field(default_factory=Otlp, description="Where telemetry is sent.")
+    otlp: Export = Field(default_factory=Export, description="Where telemetry is sent.")
     traces: Batched = Field(default_factory=Batched, description="One trace per run of a check.")
     metrics: Metrics = Field(default_factory=Metrics, description="States, durations, measurements.")
     logs: Batched = Field(default_factory=Batched, description="Events: changes of state, start and stop.")

@@ -6,39 +6,36 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from opentelemetry import _logs, metrics, trace
 
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.model import ExportPath, MetricFamily
-from otelhealth.telemetry import names
+from otelhealth.spool import Otlp, SignalName, Spool
+from otelhealth.spool.place import Place
 from otelhealth.telemetry.encode import Pace, encode
-from otelhealth.telemetry.export import Count, Exporter, ItemExporter, MetricExporter
+from otelhealth.telemetry.export import Exporter, ItemExporter, MetricExporter
 from otelhealth.telemetry.instruments import Instruments
 from otelhealth.telemetry.lazy import LazyLoggers, LazyMeters, LazyTracers
 from otelhealth.telemetry.logs import Events
-from otelhealth.telemetry.names import Metric
+from otelhealth.telemetry.outlet import Outlet, place_of
 from otelhealth.telemetry.own import OwnProcess
 from otelhealth.telemetry.resource import Identity, build_resource
-from otelhealth.telemetry.settings import Otlp, SignalName, TelemetrySettings
+from otelhealth.telemetry.settings import TelemetrySettings
 from otelhealth.telemetry.spans import Spans
 from otelhealth.telemetry.tracing import NANO, Tracer
-from otelhealth.telemetry.transport import sender_for
 from otelhealth.telemetry.windows import Windows
 from otelhealth.telemetry.wire import Envelope
+from otelhealth.units import MEMORY
 from otelhealth.version import __version__
 
 if TYPE_CHECKING:
     from otelhealth.telemetry.sdk import SdkProviders
 
 SCOPE = "otelhealth"
-_EXPORTED: dict[SignalName, tuple[Metric, Literal["span", "metric", "log"]]] = {
-    "traces": (names.EXPORTED_SPANS, "span"),
-    "metrics": (names.EXPORTED_POINTS, "metric"),
-    "logs": (names.EXPORTED_LOGS, "log"),
-}
-_LAST_RETRIES = 1.0  # seconds at the end for a receiver that is down; one that works gets all of the timeout
+_LAST_RETRIES = 1.0  # seconds at the end for a gRPC receiver that is down; one that works gets all of the timeout
 
 
 class Telemetry:
@@ -49,15 +46,15 @@ class Telemetry:
         settings: TelemetrySettings,
         resource: Mapping[str, str],
         receivers: Mapping[SignalName, Otlp],
+        place: Place | None,
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self.resource = resource
         self._envelope = Envelope(resource, SCOPE, __version__)
-        self._senders = {signal: sender_for(signal, receiver) for signal, receiver in receivers.items()}
-        self._receivers = receivers
         self.instruments = Instruments(clock, exemplars="traces" in receivers, limit=settings.metrics.cardinality_limit)
+        self._outlet = Outlet(receivers, settings.otlp.spool, place, self.instruments, clock)
         self._process = OwnProcess(self.instruments, clock)
         self._exporters: list[Exporter] = []
         spans, records = self._items("traces"), self._items("logs")
@@ -77,20 +74,26 @@ class Telemetry:
         identity: Identity,
         clock: Clock = SYSTEM,
         environ: Mapping[str, str] = os.environ,
+        store: Path | str = MEMORY,
     ) -> Telemetry:
-        """What `settings` below `OTEL_*` of `environ` say; OtelHealthError where a library or file is missing."""
+        """What `settings` below `OTEL_*` of `environ` say; OtelHealthError where a library or file is missing.
+
+        The spool is kept beside the `store`; with one in memory in memory.
+        """
         chosen = settings.with_environment(environ)
-        return cls(chosen, build_resource(identity, environ), _receivers(chosen), clock)
+        place = place_of(chosen.otlp.spool, identity, store)
+        return cls(chosen, build_resource(identity, environ), _receivers(chosen), place, clock)
 
     def start(self) -> Self:
-        """Start the threads that send."""
+        """Start the threads that send; what an earlier process could not deliver goes first."""
+        self._outlet.start()
         for exporter in self._exporters:
             exporter.start()
         return self
 
     def families(self) -> Iterator[MetricFamily]:
         """The agent's own metrics and the application's, for `/metrics`; from memory."""
-        self._process.refresh()
+        self._refresh()
         yield from self.instruments.families()
         if self._sdk is not None:
             yield from self._sdk.families()
@@ -121,6 +124,11 @@ class Telemetry:
         metrics.set_meter_provider(LazyMeters(lambda: self.meter_provider))
         _logs.set_logger_provider(LazyLoggers(lambda: self.logger_provider))
 
+    @property
+    def spool(self) -> Spool | None:
+        """Where all that leaves over OTLP/HTTP waits until it is delivered; None where nothing leaves that way."""
+        return self._outlet.spool
+
     def close(self, timeout: float = 5.0) -> bool:
         """Send what is left; whether all threads ended within `timeout` seconds. Blocks: call it in a thread."""
         deadline = time.monotonic() + timeout
@@ -135,8 +143,7 @@ class Telemetry:
         if stopping:
             stopping.join(max(0.0, deadline - time.monotonic()))
             ended.append(not stopping.is_alive())
-        for sender in self._senders.values():
-            sender.close()
+        ended.append(self._outlet.close(max(0.0, deadline - time.monotonic())))
         return all(ended)
 
     def _providers(self) -> SdkProviders:
@@ -144,39 +151,29 @@ class Telemetry:
             if self._sdk is None:
                 from otelhealth.telemetry.sdk import SdkProviders  # noqa: PLC0415 - only where user code asks for it
 
-                self._sdk = SdkProviders(self._settings, self.resource, self._senders, self.windows)
+                self._sdk = SdkProviders(self._settings, self.resource, self._outlet.senders, self.windows)
             return self._sdk
 
     def _items(self, signal: Literal["traces", "logs"]) -> ItemExporter | None:
-        sender = self._senders.get(signal)
+        sender = self._outlet.senders.get(signal)
         if sender is None:
             return None
-        exporter = ItemExporter(signal, sender, self._counter(signal), self._envelope, getattr(self._settings, signal))
+        ledger = self._outlet.ledgers[signal]
+        exporter = ItemExporter(signal, sender, ledger, self._envelope, getattr(self._settings, signal))
         self._exporters.append(exporter)
         return exporter
 
     def _metrics(self) -> None:
-        if sender := self._senders.get("metrics"):
-            interval = self._settings.metrics.interval
-            self._exporters.append(MetricExporter(sender, self._counter("metrics"), self._requests, interval))
+        if sender := self._outlet.senders.get("metrics"):
+            self._exporters.append(MetricExporter(sender, self._requests, self._settings.metrics.interval))
 
     def _requests(self) -> Iterator[tuple[bytes, int]]:
-        self._process.refresh()
+        self._refresh()
         yield from encode(self.instruments.tables(), self._envelope, int(self._clock.time() * NANO), Pace())
 
-    def _counter(self, signal: SignalName) -> Count:
-        metric, item = _EXPORTED[signal]
-        way = "http" if self._receivers[signal].protocol != "grpc" else "grpc"
-        base = (
-            (names.COMPONENT_NAME, f"otlp_{way}_{item}_exporter/otelhealth"),
-            (names.COMPONENT_TYPE, f"otlp_{way}_{item}_exporter"),
-        )
-
-        def count(problem: str | None, items: int) -> None:
-            attributes = (*base, (names.ERROR_TYPE, problem)) if problem else base
-            self.instruments.count(metric, attributes, items)
-
-        return count
+    def _refresh(self) -> None:
+        self._process.refresh()
+        self._outlet.refresh()
 
 
 def _receivers(settings: TelemetrySettings) -> dict[SignalName, Otlp]:

@@ -126,27 +126,42 @@ class Envelope:
 def rejected(response: bytes) -> tuple[int, str]:
     """(items, reason) of a partial success in an Export*ServiceResponse; (0, "") when all was taken."""
     try:
-        partial = dict(_fields(response)).get(1, b"")
-        inside = dict(_fields(partial)) if isinstance(partial, bytes) else {}
+        partial = {number: value for number, value, _ in fields(response)}.get(1, b"")
+        inside = {number: value for number, value, _ in fields(partial)} if isinstance(partial, bytes) else {}
     except (IndexError, ValueError):
         return 0, ""
     count, reason = inside.get(1, 0), inside.get(2, b"")
     return count if isinstance(count, int) else 0, reason.decode(errors="replace") if isinstance(reason, bytes) else ""
 
 
-def _fields(data: bytes) -> Iterable[tuple[int, int | bytes]]:
+def text_of(data: bytes, number: int) -> str:
+    """The text in a field of a message; raises ValueError or IndexError where it is none."""
+    for found, value, _ in fields(data):
+        if found == number and isinstance(value, bytes):
+            return value.decode()
+    return ""
+
+
+def fields(data: bytes) -> Iterable[tuple[int, int | bytes, bytes]]:
+    """(number, value, all of its bytes) of each field of a message; ValueError or IndexError where it is none."""
     at = 0
-    while at < len(data):
+    while (begin := at) < len(data):
         key, at = _read_varint(data, at)
-        value, at = _read_varint(data, at)
+        value: int | bytes
         match key & 7:
             case 0:
-                yield key >> 3, value
+                value, at = _read_varint(data, at)
+            case 1 | 5 as kind:
+                at += 8 if kind == 1 else 4
+                value = data[begin:at]
             case 2:
-                yield key >> 3, data[at : at + value]
-                at += value
+                size, at = _read_varint(data, at)
+                value, at = data[at : at + size], at + size
             case other:
-                raise ValueError(f"wire type {other} in an export response")
+                raise ValueError(f"there is no wire type {other}")
+        if at > len(data):
+            raise ValueError("the message is cut off")
+        yield key >> 3, value, data[begin:at]
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""One request to its receiver: what is retried, what is a loss, TLS, proxies, deadlines."""
+"""One request to its receiver: what its answer means, TLS, proxies, deadlines."""
 
 from __future__ import annotations
 
@@ -18,16 +18,23 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from otelhealth.errors import OtelHealthError
-from otelhealth.telemetry.connection import Reply
-from otelhealth.telemetry.sender import Outcome
-from otelhealth.telemetry.settings import Otlp
-from otelhealth.telemetry.transport import HttpSender, sender_for
+from otelhealth.spool import Letter, Otlp
+from otelhealth.spool.connection import Reply
+from otelhealth.spool.post import Post
+from otelhealth.spool.verdict import Fate, Verdict
+from otelhealth.telemetry.content import OtlpContent
+from otelhealth.telemetry.wire import text
 from tests.telemetry.receiver import Answer, Receiver
 
+SENT = Verdict(Fate.SENT)
 
-def sender(endpoint: str, **told: object) -> HttpSender:
-    return HttpSender(Otlp.model_validate({"endpoint": endpoint + "/v1/traces", "timeout": "3s"} | told))
+
+def post(endpoint: str, **told: object) -> Post:
+    return Post(Otlp.model_validate({"endpoint": endpoint + "/v1/traces", "timeout": "3s"} | told), OtlpContent())
+
+
+def letter(body: bytes = b"x") -> Letter:
+    return Letter("traces", body, items=1)
 
 
 def unused_port() -> int:
@@ -37,9 +44,9 @@ def unused_port() -> int:
 
 
 def test_a_request_is_compressed_and_carries_its_headers_over_one_connection(receiver: Receiver) -> None:
-    sending = sender(receiver.endpoint, headers={"X-Tenant": "shop"})
+    sending = post(receiver.endpoint, headers={"X-Tenant": "shop"})
     for _ in range(3):
-        assert sending.send(b"body" * 100) == Outcome()
+        assert sending.attempt(letter(b"body" * 100).packed()) == SENT
     assert [request.body for request in receiver.requests] == [b"body" * 100] * 3
     assert len({request.peer for request in receiver.requests}) == 1
     assert receiver.requests[0].compressed < 100
@@ -51,49 +58,76 @@ def test_a_request_is_compressed_and_carries_its_headers_over_one_connection(rec
 
 def test_a_receiver_that_says_so_gets_a_connection_for_each_request(receiver: Receiver) -> None:
     receiver.answer = Answer(headers={"connection": "close"})
-    sending = sender(receiver.endpoint)
-    assert [sending.send(b"x") for _ in range(2)] == [Outcome()] * 2
+    sending = post(receiver.endpoint)
+    assert [sending.attempt(letter()) for _ in range(2)] == [SENT] * 2
     assert len({request.peer for request in receiver.requests}) == 2
     sending.close()
 
 
-def test_compression_can_be_turned_off(receiver: Receiver) -> None:
-    sending = sender(receiver.endpoint, compression="none")
-    assert sending.send(b"plain") == Outcome()
-    assert "content-encoding" not in receiver.requests[0].headers
+@pytest.mark.parametrize("status", [302, 307, 401, 403, 404, 407, 408, 429, 500, 502, 503, 504])
+def test_an_answer_that_says_not_now_or_not_so_holds_the_request(receiver: Receiver, status: int) -> None:
+    receiver.answer = Answer(status, {"location": f"{receiver.endpoint}/elsewhere"})
+    sending = post(receiver.endpoint)
+    verdict = sending.attempt(letter())
+    assert (verdict.fate, verdict.error_type) == (Fate.HELD, str(status))
+    assert str(status) in verdict.said
+    assert verdict.remedy
+    assert [request.path for request in receiver.requests] == ["/v1/traces"]
     sending.close()
 
 
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_a_receiver_that_asks_for_it_is_tried_again(receiver: Receiver, status: int) -> None:
-    receiver.answers = [Answer(status, {"retry-after": "0.01"})]
-    sending = sender(receiver.endpoint)
-    assert sending.send(b"x") == Outcome()
-    assert len(receiver.requests) == 2
-    sending.close()
-
-
-@pytest.mark.parametrize("status", [302, 400, 401, 404, 413, 500])
-def test_any_other_answer_is_a_loss_and_is_not_tried_again(receiver: Receiver, status: int) -> None:
-    receiver.answer = Answer(status, {"location": "/elsewhere"})
-    sending = sender(receiver.endpoint)
-    assert sending.send(b"x").error_type == str(status)
+@pytest.mark.parametrize("status", [400, 405, 410, 415, 422])
+def test_an_answer_that_refuses_this_request_makes_it_undeliverable(receiver: Receiver, status: int) -> None:
+    receiver.answer = Answer(status)
+    sending = post(receiver.endpoint)
+    assert sending.attempt(letter()).fate is Fate.POISON
     assert len(receiver.requests) == 1
     sending.close()
 
 
-def test_a_retry_that_would_come_after_the_deadline_is_not_waited_for(receiver: Receiver) -> None:
-    receiver.answer = Answer(503, {"retry-after": "3600"})
-    sending = sender(receiver.endpoint)
-    assert sending.send(b"x").error_type == "503"
+def test_a_request_that_is_too_large_is_to_be_split(receiver: Receiver) -> None:
+    receiver.answer = Answer(413)
+    sending = post(receiver.endpoint)
+    assert sending.attempt(letter()).fate is Fate.SPLIT
     sending.close()
 
 
-def test_a_date_to_come_back_at_is_waited_for(receiver: Receiver) -> None:
-    receiver.answers = [Answer(503, {"retry-after": formatdate(time.time() + 1, usegmt=True)})]
-    sending = sender(receiver.endpoint)
-    assert sending.send(b"x") == Outcome()
+@pytest.mark.parametrize("status", [400, 415])
+def test_where_gzip_is_refused_it_is_sent_without_and_so_from_then_on(receiver: Receiver, status: int) -> None:
+    receiver.answers = [Answer(status)]
+    sending = post(receiver.endpoint)
+    assert [sending.attempt(letter(b"body").packed()) for _ in range(2)] == [SENT] * 2
+    assert [request.headers.get("content-encoding") for request in receiver.requests] == ["gzip", None, None]
+    assert [request.body for request in receiver.requests] == [b"body"] * 3
+    sending.close()
+
+
+def test_what_is_refused_without_gzip_too_is_undeliverable_and_says_the_receivers_reason(receiver: Receiver) -> None:
+    receiver.answer = Answer(400, body=text(2, "bad\nspan of http://user:s3cret@host"))
+    sending = post(receiver.endpoint)
+    verdict = sending.attempt(letter().packed())
+    assert verdict.fate is Fate.POISON
+    assert verdict.said == "the receiver answered 400 (bad span of http://***@host)"
     assert len(receiver.requests) == 2
+    sending.close()
+
+
+@pytest.mark.parametrize(
+    ("asked", "least", "most"), [("30", 30, 30), ("0.5", 0.5, 0.5), ("86400", 3600, 3600), ("-1", 0, 0)]
+)
+def test_the_seconds_that_a_receiver_asks_for_are_told_up_to_an_hour(
+    receiver: Receiver, asked: str, least: float, most: float
+) -> None:
+    receiver.answer = Answer(503, {"retry-after": asked})
+    sending = post(receiver.endpoint)
+    assert least <= sending.attempt(letter()).pause <= most
+    sending.close()
+
+
+def test_a_date_to_come_back_at_is_told_in_seconds(receiver: Receiver) -> None:
+    receiver.answer = Answer(429, {"retry-after": formatdate(time.time() + 100, usegmt=True)})
+    sending = post(receiver.endpoint)
+    assert 95 < sending.attempt(letter()).pause <= 100
     sending.close()
 
 
@@ -106,22 +140,22 @@ def test_a_time_to_come_back_that_cannot_be_read_is_none() -> None:
 def test_a_partial_success_counts_what_was_rejected(receiver: Receiver) -> None:
     partial = ExportTracePartialSuccess(rejected_spans=3, error_message="too old")
     receiver.answer = Answer(body=ExportTraceServiceResponse(partial_success=partial).SerializeToString())
-    sending = sender(receiver.endpoint)
-    assert sending.send(b"x") == Outcome(None, "too old", 3)
+    sending = post(receiver.endpoint)
+    assert sending.attempt(letter()) == Verdict(Fate.SENT, said="too old", rejected=3)
     sending.close()
 
 
 def test_nobody_there_is_a_refused_connection() -> None:
-    sending = sender(f"http://127.0.0.1:{unused_port()}", timeout="100ms")
-    assert sending.send(b"x").error_type == "connection_refused"
+    sending = post(f"http://127.0.0.1:{unused_port()}", timeout="100ms")
+    assert sending.attempt(letter()).error_type == "connection_refused"
     sending.close()
 
 
 @pytest.mark.parametrize("answer", [Answer(hang=True), Answer(trickle=True)], ids=["hangs", "trickles"])
 def test_one_deadline_holds_for_the_whole_request(receiver: Receiver, answer: Answer) -> None:
     receiver.answer = answer
-    sending = sender(receiver.endpoint, timeout="200ms")
-    assert sending.send(b"x").error_type == "timeout"
+    sending = post(receiver.endpoint, timeout="200ms")
+    assert sending.attempt(letter()).error_type == "timeout"
     sending.close()
 
 
@@ -136,8 +170,8 @@ def test_an_answer_that_is_no_http_is_an_error_of_the_connection() -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        sending = sender(f"http://127.0.0.1:{server.getsockname()[1]}", timeout="200ms")
-        assert sending.send(b"x").error_type == "connection_error"
+        sending = post(f"http://127.0.0.1:{server.getsockname()[1]}", timeout="200ms")
+        assert sending.attempt(letter()).error_type == "connection_error"
         thread.join()
         sending.close()
 
@@ -155,8 +189,8 @@ def test_a_kept_connection_that_the_receiver_closed_is_made_anew() -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        sending = sender(f"http://127.0.0.1:{server.getsockname()[1]}")
-        assert [sending.send(b"x") for _ in range(3)] == [Outcome()] * 3
+        sending = post(f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert [sending.attempt(letter()) for _ in range(3)] == [SENT] * 3
         thread.join()
         sending.close()
 
@@ -203,13 +237,13 @@ def secure(tmp_path: Path) -> Iterator[SecureReceiver]:
 
 def test_a_receiver_with_a_certificate_of_its_own_is_checked_against_the_named_ca(secure: SecureReceiver) -> None:
     endpoint = f"https://127.0.0.1:{secure.port}"
-    trusting = sender(endpoint, certificate=secure.ca)
-    assert trusting.send(b"x") == Outcome()
+    trusting = post(endpoint, certificate=secure.ca)
+    assert trusting.attempt(letter()) == SENT
     trusting.close()
-    doubting = sender(endpoint, timeout="200ms")
-    outcome = doubting.send(b"x")
-    assert outcome.error_type == "connection_error"
-    assert "certificate" in outcome.message
+    doubting = post(endpoint, timeout="200ms")
+    verdict = doubting.attempt(letter())
+    assert (verdict.fate, verdict.error_type) == (Fate.HELD, "tls_error")
+    assert "certificate" in verdict.said
     doubting.close()
 
 
@@ -239,7 +273,7 @@ def pump(source: socket.socket, sink: socket.socket) -> None:
 @pytest.mark.parametrize(
     ("answer", "error_type", "message"),
     [
-        (b"HTTP/1.1 200 Connection established\r\n\r\n", None, ""),
+        (b"HTTP/1.1 200 Connection established\r\n\r\n", "", ""),
         (
             b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
             "connection_error",
@@ -249,7 +283,7 @@ def pump(source: socket.socket, sink: socket.socket) -> None:
     ids=["lets through", "refuses"],
 )
 def test_tls_goes_through_a_tunnel_of_the_proxy(
-    secure: SecureReceiver, monkeypatch: pytest.MonkeyPatch, answer: bytes, error_type: str | None, message: str
+    secure: SecureReceiver, monkeypatch: pytest.MonkeyPatch, answer: bytes, error_type: str, message: str
 ) -> None:
     heads: list[bytes] = []
     done = threading.Event()
@@ -257,12 +291,12 @@ def test_tls_goes_through_a_tunnel_of_the_proxy(
         thread = threading.Thread(target=tunnel, args=(server, answer, heads, done), daemon=True)
         thread.start()
         monkeypatch.setenv("https_proxy", f"http://user:pass@127.0.0.1:{server.getsockname()[1]}")
-        sending = sender(f"https://127.0.0.1:{secure.port}", certificate=secure.ca, timeout="800ms")
-        outcome = sending.send(b"x")
+        sending = post(f"https://127.0.0.1:{secure.port}", certificate=secure.ca, timeout="800ms")
+        verdict = sending.attempt(letter())
         done.set()
         thread.join()
         sending.close()
-    assert outcome == Outcome(error_type, message)
+    assert (verdict.error_type, verdict.said) == (error_type, message)
     assert heads[0].startswith(f"CONNECT 127.0.0.1:{secure.port} HTTP/1.1\r\n".encode())
     assert b"proxy-authorization: Basic dXNlcjpwYXNz" in heads[0]
 
@@ -271,26 +305,20 @@ def test_a_proxy_of_the_environment_is_used_unless_no_proxy_names_the_receiver(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", receiver.endpoint.replace("://", "://user:pass@"))
-    sending = sender("http://collector.example")
-    assert sending.send(b"x") == Outcome()
+    sending = post("http://collector.example")
+    assert sending.attempt(letter()) == SENT
     assert receiver.requests[0].path == "http://collector.example/v1/traces"
     assert receiver.requests[0].headers["proxy-authorization"] == "Basic dXNlcjpwYXNz"
     sending.close()
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    direct = sender(receiver.endpoint)
-    assert direct.send(b"x") == Outcome()
+    direct = post(receiver.endpoint)
+    assert direct.attempt(letter()) == SENT
     assert receiver.requests[1].path == "/v1/traces"
     direct.close()
 
 
-def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
-    told = Otlp.model_validate({"endpoint": "https://collector:4318", "certificate": tmp_path / "ca.pem"})
-    with pytest.raises(OtelHealthError, match=r"there is no file .*ca\.pem; name a PEM file"):
-        sender_for("traces", told)
-
-
 def test_the_body_of_a_compressed_request_is_gzip(receiver: Receiver) -> None:
-    sending = sender(receiver.endpoint)
-    assert sending.send(b"y" * 1000) == Outcome()
+    sending = post(receiver.endpoint)
+    assert sending.attempt(letter(b"y" * 1000).packed()) == SENT
     assert receiver.requests[0].compressed == len(gzip.compress(b"y" * 1000, 1))
     sending.close()

@@ -12,16 +12,20 @@ import pytest
 from pydantic import ValidationError
 
 from otelhealth.errors import OtelHealthError
+from otelhealth.spool import Letter, Otlp
+from otelhealth.spool.post import Post
+from otelhealth.spool.verdict import Fate
 from otelhealth.telemetry import TelemetrySettings
+from otelhealth.telemetry.content import OtlpContent
 from otelhealth.telemetry.export import Ledger
 from otelhealth.telemetry.sender import Outcome
-from otelhealth.telemetry.settings import Otlp
-from otelhealth.telemetry.transport import HttpSender
 from otelhealth.telemetry.wire import rejected
 
+LETTER = Letter("traces", b"x", items=1)
 
-def sender(endpoint: str) -> HttpSender:
-    return HttpSender(Otlp.model_validate({"endpoint": endpoint, "timeout": "900ms"}))
+
+def post(endpoint: str, timeout: str = "900ms") -> Post:
+    return Post(Otlp.model_validate({"endpoint": endpoint, "timeout": timeout}), OtlpContent())
 
 
 @contextlib.contextmanager
@@ -57,17 +61,16 @@ def answering(head: bytes, forever: bytes) -> Iterator[str]:
 )
 def test_an_answer_without_end_is_given_up_by_its_size_and_not_by_the_deadline(head: bytes, forever: bytes) -> None:
     with answering(head, forever) as url:
-        sending = HttpSender(Otlp.model_validate({"endpoint": url, "timeout": "20s"}))
-        sending.close()  # no retries
-        outcome = sending.send(b"x")
-    assert outcome == Outcome("connection_error", "the answer is larger than 1 MiB")
+        verdict = post(url, "20s").attempt(LETTER)
+    assert (verdict.fate, verdict.error_type) == (Fate.HELD, "connection_error")
+    assert verdict.said == "the answer is larger than 1 MiB"
 
 
 def test_a_connection_is_not_kept_after_an_interim_answer() -> None:
     with answering(b"HTTP/1.1 103 Early Hints\r\n\r\n", b"") as url:
-        sending = sender(url)
-        assert sending.send(b"x").error_type == "103"
-        assert sending.send(b"x").error_type == "103"
+        sending = post(url)
+        assert sending.attempt(LETTER).error_type == "103"
+        assert sending.attempt(LETTER).error_type == "103"
         sending.close()
 
 
@@ -84,8 +87,8 @@ def test_what_a_receiver_says_is_logged_as_one_short_line(caplog: pytest.LogCapt
 
 
 def test_a_name_that_cannot_be_one_is_a_failed_connection() -> None:
-    sending = sender("http://collector..example:4318")
-    assert sending.send(b"x") == Outcome("connection_error", "collector..example is not a host name")
+    sending = post("http://collector..example:4318")
+    assert sending.attempt(LETTER).said == "collector..example is not a host name"
     sending.close()
 
 
@@ -93,7 +96,7 @@ def test_a_name_that_cannot_be_one_is_a_failed_connection() -> None:
 def test_a_proxy_that_is_no_url_is_refused_before_anything_is_sent(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy)
     with pytest.raises(OtelHealthError, match="the proxy of HTTP_PROXY is not a URL; write one such as") as raised:
-        sender("http://collector.example:4318")
+        post("http://collector.example:4318")
     assert "s3cret" not in str(raised.value)
 
 

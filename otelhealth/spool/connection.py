@@ -11,13 +11,14 @@ import ssl
 import time
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import httptools
 
 from otelhealth.errors import OtelHealthError
-from otelhealth.telemetry.settings import Otlp
+from otelhealth.spool.settings import Otlp
 from otelhealth.version import __version__
 
 _MAX_REPLY = 1 << 20
@@ -64,25 +65,31 @@ class Reply:
 class Connection:
     """Posts to one URL. Errors are OSErrors; TimeoutError when the deadline passed."""
 
-    def __init__(self, receiver: Otlp, headers: Mapping[str, str]) -> None:
+    def __init__(self, receiver: Otlp) -> None:
         self._url = urlsplit(receiver.endpoint or "")
         self._tls = _tls(receiver) if self._url.scheme == "https" else None
         self._proxy = _proxy(self._url)
-        self._head = self._request_head(headers)
-        self._socket: socket.socket | None = None
+        self._head = self._request_head(receiver)
+        self._socket: socket.socket | None = None  # kept for the next request
+        self._busy: socket.socket | None = None
+        self._aborted = False
+        self.sent = False  # whether all of the last request left, so that it may have arrived
 
-    def _request_head(self, headers: Mapping[str, str]) -> str:
+    def _request_head(self, receiver: Otlp) -> str:
         target = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
-        every = {"host": self._url.netloc.rpartition("@")[2], "user-agent": f"otelhealth/{__version__}", **headers}
+        every = {"host": self._url.netloc.rpartition("@")[2], "user-agent": f"otelhealth/{__version__}"}
+        every |= {name.lower(): value.get_secret_value() for name, value in receiver.headers.items()}
         if self._proxy and self._tls is None:
             target = f"http://{every['host']}{target}"
             every |= _proxy_authorization(self._proxy)
         return f"POST {target} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in every.items())
 
-    def post(self, body: bytes, timeout: float) -> Reply:
+    def post(self, body: bytes, headers: Mapping[str, str], timeout: float) -> Reply:
         """Send and read the answer within `timeout` seconds, all included."""
         deadline = time.monotonic() + timeout
-        request = f"{self._head}content-length: {len(body)}\r\n\r\n".encode("latin-1") + body
+        self.sent = False
+        own = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        request = f"{self._head}{own}content-length: {len(body)}\r\n\r\n".encode("latin-1") + body
         if self._socket is not None:
             try:
                 return self._exchange(self._socket, request, deadline)
@@ -92,6 +99,13 @@ class Connection:
                 pass  # the receiver closed the kept connection meanwhile: one more try on a new one
         return self._exchange(self._connect(deadline), request, deadline)
 
+    def abort(self) -> None:
+        """End the request that another thread waits for, and refuse further ones."""
+        self._aborted = True
+        if (busy := self._busy) is not None:
+            with suppress(OSError):  # it has just ended by itself
+                busy.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
@@ -100,10 +114,8 @@ class Connection:
     def _connect(self, deadline: float) -> socket.socket:
         peer = self._proxy or self._url
         port = peer.port or (443 if peer.scheme == "https" else 80)
-        try:
-            raw = socket.create_connection((peer.hostname or "", port), timeout=_left(deadline))
-        except UnicodeError as error:  # an empty or too long label; no OSError
-            raise ConnectionError(f"{peer.hostname} is not a host name") from error
+        raw = _dial(peer.hostname or "", port, deadline)
+        self._busy = raw
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is None:
@@ -132,10 +144,13 @@ class Connection:
 
     def _exchange(self, connected: socket.socket, request: bytes, deadline: float) -> Reply:
         """The connection is kept only when the answer was whole and allows it."""
-        self._socket = None
+        self._socket, self._busy = None, connected
         keep = False
         try:
+            if self._aborted:
+                raise ConnectionAbortedError("the spool closes")
             _send(connected, request, deadline)
+            self.sent = True
             reply = Reply()
             parser = httptools.HttpResponseParser(reply)
             while not reply.complete:
@@ -148,6 +163,7 @@ class Connection:
             keep = reply.lets_go_on(parser.get_http_version())
             return reply
         finally:
+            self._busy = None
             if keep:
                 self._socket = connected
             else:
@@ -159,6 +175,26 @@ class Connection:
             parser.feed_data(data)
         except httptools.HttpParserError as error:
             raise ConnectionError(f"the answer is not HTTP: {error}") from None
+
+
+def _dial(host: str, port: int, deadline: float) -> socket.socket:
+    """Connected to the first address that answers; `create_connection` would give each of them the whole time."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # an empty or too long label; no OSError
+        raise ConnectionError(f"{host} is not a host name") from error
+    problem: OSError = ConnectionError(f"{host} has no address")
+    for family, kind, protocol, _, address in found:
+        raw = socket.socket(family, kind, protocol)
+        try:
+            raw.settimeout(_left(deadline))
+            raw.connect(address)
+        except OSError as error:
+            raw.close()
+            problem = error
+        else:
+            return raw
+    raise problem
 
 
 def _left(deadline: float) -> float:

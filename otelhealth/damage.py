@@ -1,0 +1,25 @@
+"""What becomes of a SQLite file that is damaged: it is moved aside, whole, for who wants to look."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+PARTS = ("", "-wal", "-shm")  # of one database
+
+
+def is_corrupt(error: sqlite3.Error) -> bool:
+    """Whether the file itself is damaged, or no database."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def move_aside(path: Path, now: float) -> str:
+    """Where it is now; `now` in Unix seconds. Raises OSError where it cannot be moved."""
+    aside = f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}"
+    for suffix in PARTS:
+        file = Path(f"{path}{suffix}")
+        if file.exists():
+            file.rename(f"{aside}{suffix}")
+    return aside

@@ -1,0 +1,60 @@
+"""One process per file, by a lock on `<file>.lock` that ends with the process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+class Lock:
+    """The lock of the file at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(path.name + ".lock")
+        self._file: int | None = None
+        self.owner = ""  # pid of the process that has it, where `take` was refused
+
+    def take(self) -> bool:
+        """Whether it could be had. Raises OSError where there can be no such file."""
+        while True:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                _lock(file)
+            except OSError:
+                self.owner = os.read(file, 20).decode(errors="replace").strip() or "unknown"
+                os.close(file)
+                return False
+            if self._is_there(file):
+                break
+            os.close(file)  # its last owner has just removed it
+        os.truncate(file, 0)
+        os.write(file, f"{os.getpid()}\n".encode())
+        self._file = file
+        return True
+
+    def release(self, *, remove: bool = False) -> None:
+        """Let go of it; in a forked child this leaves the parent's as it is."""
+        if self._file is None:
+            return
+        if remove:
+            self._path.unlink(missing_ok=True)
+        os.close(self._file)
+        self._file = None
+
+    def _is_there(self, file: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(file), self._path.stat())
+        except FileNotFoundError:
+            return False
+
+
+def _lock(file: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415 - of one platform only
+
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl  # noqa: PLC0415 - of the other platforms
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,69 @@
+"""The file that is this process' own: claimed, and renewed where it is damaged."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from otelhealth.clock import Clock
+from otelhealth.errors import OtelHealthError
+from otelhealth.lock import Lock
+from otelhealth.spool.ages import Ages
+from otelhealth.spool.file import File
+from otelhealth.spool.place import OFFSET, SERVICE, Place, adopt, open_file
+
+REFUSED = (OSError, sqlite3.Error, OtelHealthError)  # how a disk says that it cannot be used
+
+
+class Home:
+    """At `place`; `file` is None where there is none."""
+
+    def __init__(self, place: Place, clock: Clock) -> None:
+        self._place = place
+        self._clock = clock
+        self._lock: Lock | None = None
+        self.file: File | None = None
+        self.ages = Ages(clock)
+
+    def claim(self) -> int:
+        """Open it, with what dead processes left behind; how many requests that are. Raises REFUSED."""
+        try:
+            path, self._lock = self._place.claim()
+            self.file = open_file(path, self._clock.time())
+            self.file.say(SERVICE, self._place.service)
+            taken = adopt(self.file, self._place)
+            self.ages = Ages(self._clock, float(self.file.about(OFFSET) or 0.0), self.file.last()[1])
+        except REFUSED:
+            self.leave()
+            raise
+        return taken
+
+    def renew(self) -> None:
+        """Move the damaged file aside and begin another. Raises REFUSED."""
+        if self.file is None or self.file.path is None:
+            return
+        path = self.file.path
+        self.file.close()
+        try:
+            self.file = open_file(path, self._clock.time())
+            self.file.say(SERVICE, self._place.service)
+            self.file.say(OFFSET, str(self.ages.offset))
+        except REFUSED:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Let another process have it."""
+        if self.file is not None:
+            self.file.close()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """In a forked child: file and connection are the parent's, and closing them here would spoil them there."""
+        if self.file is not None:
+            _of_the_parent.append(self.file)
+        if self._lock is not None:
+            self._lock.release()
+        self.file = self._lock = None
+
+
+_of_the_parent: list[File] = []

@@ -1,0 +1,109 @@
+"""Which file a process has its spool in, and which files dead processes have left behind."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+from otelhealth.damage import PARTS, is_corrupt, move_aside
+from otelhealth.errors import OtelHealthError
+from otelhealth.lock import Lock
+from otelhealth.spool.file import STEP, File, next_number
+
+SERVICE = "service"  # whose file it is
+OFFSET = "offset"  # of the spool's clock, which the times in the file are told by, from the wall clock in seconds
+_MOST = 64  # files of one folder
+log = logging.getLogger("otelhealth.spool")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The files `stem`, `stem`-1 ... or, with a `number` in the name already, that and those that follow."""
+
+    folder: Path
+    stem: str
+    slot: int | None = None
+    suffix: str = ".db"
+    service: str = ""
+
+    @classmethod
+    def of(cls, path: Path, service: str) -> Place:
+        """The file that a user names."""
+        return cls(path.parent, path.stem, None, path.suffix, service)
+
+    @classmethod
+    def beside(cls, folder: Path, role: str, slot: int, service: str) -> Place:
+        """`spool-<role>-<slot>.db`."""
+        return cls(folder, f"spool-{role}", slot, ".db", service)
+
+    def names(self) -> Iterator[Path]:
+        """The file, and those to take while another process has it."""
+        for number in range(_MOST):
+            ending = f"-{self.slot + number}" if self.slot is not None else f"-{number}" if number else ""
+            yield self.folder / f"{self.stem}{ending}{self.suffix}"
+
+    def claim(self) -> tuple[Path, Lock]:
+        """The first that no other process has. Raises OSError, or OtelHealthError where all are taken."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in self.names():
+            lock = Lock(path)
+            if lock.take():
+                return path, lock
+        raise OtelHealthError(f"{_MOST} processes have their spools in {self.folder} already")
+
+    def orphans(self) -> Iterator[tuple[Path, Lock]]:
+        """What dead processes left, each locked for us."""
+        found = self.folder.glob("spool-*-*.db") if self.slot is not None else self.names()
+        for path in sorted(path for path in found if path.exists()):
+            lock = Lock(path)
+            try:
+                if lock.take() and path.exists():
+                    yield path, lock
+            except OSError as error:
+                log.warning("the spool %s of another process cannot be looked at: %s", path, error)
+            finally:
+                lock.release()
+
+
+def open_file(path: Path, now: float) -> File:
+    """A damaged one is moved aside, and said. Raises sqlite3.Error or OSError where there can be none."""
+    try:
+        return File(path)
+    except sqlite3.Error as error:
+        if not is_corrupt(error):
+            raise
+        aside = move_aside(path, now)
+        log.error("the spool %s is damaged (%s); it is now %s, a new one starts", path, error, aside)  # noqa: TRY400 - the sentence is enough
+        return File(path)
+
+
+def adopt(into: File, place: Place) -> int:
+    """Take over what dead processes of the same service left; how many requests."""
+    taken = 0
+    for path, lock in place.orphans():
+        try:
+            taken += _adopt(into, path, place.service, lock)
+        except (sqlite3.Error, OSError) as error:
+            log.warning("what waits in the spool %s of a dead process cannot be sent: %s", path, error)
+    return taken
+
+
+def _adopt(into: File, path: Path, service: str, lock: Lock) -> int:
+    left = File(path, make=False)
+    try:
+        if left.about(SERVICE) != service:
+            return 0
+        later = float(into.about(OFFSET) or 0) - float(left.about(OFFSET) or 0)
+        letters = list(left.every())
+        numbers = count(next_number(into.last()[0]), STEP)
+        into.add(replace(letter, number=next(numbers), at=letter.at + later) for letter in letters)
+    finally:
+        left.close()
+    for part in PARTS:
+        Path(f"{path}{part}").unlink(missing_ok=True)
+    lock.release(remove=True)
+    return len(letters)

@@ -1,0 +1,158 @@
+"""The queues of all signals in one spool: bounded by bytes and age, in order, thread-safe."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from otelhealth.spool.file import File, size_of
+from otelhealth.spool.letter import Content, Letter, SpoolFullError
+from otelhealth.spool.settings import SIGNALS, SignalName, SpoolSettings
+from otelhealth.spool.shelf import Shelf
+from otelhealth.spool.tally import Reason, Tally
+from otelhealth.units import duration_text, size_text
+
+RECEIVED_SHARE = 0.75  # of the room that what was received may fill; the agent's own gives way to it down to the rest
+log = logging.getLogger("otelhealth.spool")
+
+
+class Queue:
+    """Opened when it is first used, by `shelf`; again in a forked child, which gets a spool of its own."""
+
+    def __init__(self, shelf: Callable[[], Shelf], settings: SpoolSettings, content: Content) -> None:
+        self._make = shelf
+        self._settings = settings
+        self._content = content
+        self._opened: Shelf | None = None
+        self._lock = threading.RLock()
+        self._busy: dict[SignalName, int] = {}  # numbers that are being sent
+        self._said: set[str] = set()
+        self.tallies = {signal: Tally() for signal in SIGNALS}
+
+    @contextmanager
+    def shelf(self) -> Iterator[Shelf]:
+        """The only one to use it, as long as it lasts."""
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._make()
+            yield self._opened
+
+    def put(self, letter: Letter) -> None:
+        """Returns when it is on disk (in memory, while the disk refuses).
+
+        Raises SpoolFullError for a received one that has no room; an own one takes the place of the oldest.
+        """
+        with self.shelf() as shelf:
+            shelf.keep_time()
+            letter = replace(letter, number=shelf.next_number(), at=shelf.ages.now())
+            for file, most in shelf.writable():
+                try:
+                    self._make_room(file, most, letter)
+                    file.add([letter])
+                except sqlite3.Error as error:
+                    shelf.fail(error)
+                except SpoolFullError:
+                    if letter.received:
+                        raise
+                    self._drop(letter, "size")
+                    return
+                else:
+                    return
+
+    def take(self, signal: SignalName) -> Letter | None:
+        """The oldest of a signal that is young enough; its place is kept until `settle` or `release`."""
+        while True:
+            with self.shelf() as shelf:
+                letter = shelf.first(signal)
+                if letter is None:
+                    if not any(file.size() for file in shelf.files()):
+                        self._said.clear()
+                        shelf.give_back()
+                    return None
+                if shelf.ages.now() - letter.at <= self._settings.max_age:
+                    self._busy[signal] = letter.number
+                    return letter
+                shelf.forget(letter)
+                self._drop(letter, "age")
+
+    def release(self, letter: Letter) -> None:
+        """It could not be sent, and waits on."""
+        self._busy.pop(letter.signal, None)
+
+    def settle(self, letter: Letter) -> None:
+        """It is delivered, or can never be."""
+        with self.shelf() as shelf:
+            self._busy.pop(letter.signal, None)
+            shelf.forget(letter)
+
+    def split(self, letter: Letter, halves: tuple[Letter, ...]) -> bool:
+        """Let its halves stand in its place; False where that has been done too often."""
+        width = (letter.number & -letter.number) // 2
+        if not width:
+            return False
+        numbers = (letter.number - width, letter.number + width)
+        parts = [replace(half, number=number, at=letter.at) for half, number in zip(halves, numbers, strict=True)]
+        with self.shelf() as shelf:
+            self._busy.pop(letter.signal, None)
+            shelf.replace(letter, parts)
+        return True
+
+    def lose(self, letter: Letter, items: int, reason: Reason, error_type: str) -> None:
+        """Count items that are gone for good."""
+        with self._lock:
+            tally = self.tallies[letter.signal]
+            tally.dropped[reason] += items
+            if not letter.received:
+                tally.lost[error_type] += items
+
+    def used(self, signal: SignalName) -> tuple[int, int]:
+        """(requests, bytes) that wait; known without waiting for the disk."""
+        files = self._opened.files() if self._opened else ()
+        found = [size for file in files for (of, _), size in list(file.used.items()) if of == signal]
+        return sum(size.letters for size in found), sum(size.bytes for size in found)
+
+    def close(self) -> None:
+        """What waits stays on disk; what is in memory is lost, and said."""
+        with self._lock:
+            if self._opened is not None:
+                self._opened.close()
+
+    def forked(self) -> None:
+        """In a forked child: what waits is the parent's."""
+        self._lock = threading.RLock()
+        self._busy.clear()
+        self.tallies = {signal: Tally() for signal in SIGNALS}
+        if self._opened is not None:
+            self._opened.abandon()
+            self._opened = None
+
+    def _make_room(self, file: File, most: int, letter: Letter) -> None:
+        size = size_of(letter)
+        if letter.received and file.size(received=True) + size > most * RECEIVED_SHARE:
+            raise SpoolFullError("the spool is full", "raise telemetry.otlp.spool.max_size")
+        while file.size() + size > most:
+            oldest = file.oldest_own(self._busy.values())
+            if oldest is None:
+                raise SpoolFullError("the spool is full", "raise telemetry.otlp.spool.max_size")
+            file.forget(oldest)
+            self._drop(oldest, "size")
+
+    def _drop(self, letter: Letter, reason: Reason) -> None:
+        self.lose(letter, letter.items or self._content.count(letter), reason, reason)
+        if reason in self._said:
+            return
+        self._said.add(reason)
+        if reason == "age":
+            log.error(
+                "what waits longer than %s is dropped; raise telemetry.otlp.spool.max_age",
+                duration_text(self._settings.max_age),
+            )
+        else:
+            log.error(
+                "the spool is full (%s), the oldest is dropped; raise telemetry.otlp.spool.max_size",
+                size_text(self._settings.max_size),
+            )

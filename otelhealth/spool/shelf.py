@@ -1,0 +1,176 @@
+"""Where requests wait: a file on disk, and memory while the disk refuses. Used by one thread at a time."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+from otelhealth.clock import Clock
+from otelhealth.damage import is_corrupt
+from otelhealth.spool.ages import Ages
+from otelhealth.spool.file import File, next_number
+from otelhealth.spool.home import REFUSED, Home
+from otelhealth.spool.letter import Letter
+from otelhealth.spool.place import OFFSET, Place
+from otelhealth.spool.settings import SignalName
+from otelhealth.units import size_text
+
+RETRY = 5.0  # s until a disk that refused is tried again
+MOST_IN_MEMORY = 16 * 2**20  # bytes, while the disk refuses
+log = logging.getLogger("otelhealth.spool")
+
+
+class Shelf:
+    """Opens what `place` names, None for memory alone; of which at most `max_size` bytes may be used."""
+
+    def __init__(self, place: Place | None, max_size: int, clock: Clock) -> None:
+        self._clock = clock
+        self._home = Home(place, clock) if place is not None else None
+        self._own_ages = Ages(clock)
+        self._memory = File(None)
+        self._most = max_size
+        self._least = max_size if place is None else min(max_size, MOST_IN_MEMORY)
+        self._next_try = 0.0
+        self._done: dict[SignalName, int] = {}  # the last number of each signal that is delivered or dropped
+        self.problem = ""  # why the disk is not used
+        if self._home is not None:
+            self._claim(self._home)
+        self._last = self._disk.last()[0] if self._disk else 0
+
+    @property
+    def _disk(self) -> File | None:
+        return self._home.file if self._home is not None else None
+
+    @property
+    def path(self) -> str:
+        """Of the file; "" for memory."""
+        return str(self._disk.path) if self._disk else ""
+
+    @property
+    def ages(self) -> Ages:
+        """The clock that tells how old a request is."""
+        return self._home.ages if self._home is not None else self._own_ages
+
+    def next_number(self) -> int:
+        self._last = next_number(self._last)
+        return self._last
+
+    def files(self) -> tuple[File, ...]:
+        """Oldest first: what is on disk came before what is in memory."""
+        return (self._disk, self._memory) if self._disk else (self._memory,)
+
+    def writable(self) -> Iterator[tuple[File, int]]:
+        """Where to put a request, best first, each with the bytes it may hold."""
+        if self._disk is not None:
+            if self.problem and self._clock.monotonic() >= self._next_try:
+                self._return(self._disk)
+            if not self.problem:
+                yield self._disk, self._most
+        yield self._memory, self._least
+
+    def first(self, signal: SignalName) -> Letter | None:
+        """The oldest of a signal."""
+        after = self._done.get(signal, 0)
+        for file in self.files():
+            try:
+                found = file.first(signal, after)
+            except sqlite3.Error as error:
+                self.fail(error)
+            else:
+                if found is not None:
+                    return found
+        return None
+
+    def forget(self, letter: Letter) -> None:
+        """It is delivered, or dropped from the head of its signal's queue."""
+        self._done[letter.signal] = letter.number
+        for file in self.files():
+            try:
+                file.forget(letter)
+            except sqlite3.Error as error:
+                self.fail(error)
+
+    def replace(self, letter: Letter, parts: Sequence[Letter]) -> None:
+        """In its place stand others."""
+        for file in self.files():
+            try:
+                if file.holds(letter.number):
+                    file.add(parts, without=letter)
+                    return
+            except sqlite3.Error as error:
+                self.fail(error)
+        self.forget(letter)
+        self._memory.add(parts)
+
+    def keep_time(self) -> None:
+        """Let the ages in the file follow a wall clock that jumped."""
+        if self.ages.jumped() and self._disk is not None:
+            try:
+                self._disk.say(OFFSET, str(self.ages.offset))
+            except sqlite3.Error as error:
+                self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """The disk refused: memory has to do. A damaged file is moved aside and a new one begun at once."""
+        self._next_try = self._clock.monotonic() + RETRY
+        if self._home is not None and isinstance(error, sqlite3.Error) and is_corrupt(error):
+            try:
+                self._home.renew()
+            except REFUSED as again:
+                error = again
+            else:
+                return
+        if not self.problem:
+            most = size_text(self._least)
+            log.error("the spool cannot use its disk (%s): it keeps %s in memory, which a crash loses", error, most)
+        self.problem = str(error)
+
+    def give_back(self) -> None:
+        """Nothing waits: make the file small again."""
+        if self._disk is not None and not self.problem:
+            try:
+                self._disk.give_back()
+            except sqlite3.Error as error:
+                self.fail(error)
+
+    def close(self) -> None:
+        """What is on disk stays; what is in memory alone is lost, and said."""
+        if self._disk is not None and self.problem:
+            self._return(self._disk)
+        if self._home is not None:
+            self._home.leave()
+        lost = sum(size.letters for size in self._memory.used.values())
+        if lost:
+            log.error("%d requests could not be delivered and are lost, because the spool is in memory", lost)
+        self._memory.close()
+
+    def abandon(self) -> None:
+        """In a forked child: what waits is the parent's."""
+        if self._home is not None:
+            self._home.abandon()
+
+    def _claim(self, home: Home) -> None:
+        try:
+            taken = home.claim()
+        except REFUSED as error:
+            self.fail(error)
+            return
+        if taken:
+            log.warning("%d requests that a dead process left are sent first", taken)
+
+    def _return(self, disk: File) -> None:
+        """Bring what waits in memory to the disk, if it takes it again."""
+        self._next_try = self._clock.monotonic() + RETRY
+        waiting = list(self._memory.every())
+        try:
+            for signal, number in self._done.items():
+                disk.forget_until(signal, number)
+            disk.add(waiting)
+        except sqlite3.Error as error:
+            self.fail(error)
+            return
+        self.problem = ""
+        for letter in waiting:
+            self._memory.forget(letter)
+        log.warning("the spool can use its disk again; %d requests came back to it from memory", len(waiting))

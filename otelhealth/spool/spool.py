@@ -1,0 +1,122 @@
+"""The spool as the other rooms see it: put a request in, and it is delivered sooner or later."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Collection, Mapping
+
+from otelhealth.clock import SYSTEM, Clock
+from otelhealth.spool.delivery import Delivery
+from otelhealth.spool.letter import Content, Letter
+from otelhealth.spool.place import Place
+from otelhealth.spool.post import Post
+from otelhealth.spool.queue import Queue
+from otelhealth.spool.settings import Otlp, SignalName, SpoolSettings
+from otelhealth.spool.shelf import Shelf
+
+ABORTING = 0.5  # s at the end for attempts that had to be broken off
+
+
+class Spool:
+    """Delivers to `receivers`, from a file at `place` (None: from memory). Nothing happens before its first use."""
+
+    def __init__(
+        self,
+        receivers: Mapping[SignalName, Otlp],
+        place: Place | None,
+        settings: SpoolSettings,
+        content: Content,
+        clock: Clock = SYSTEM,
+    ) -> None:
+        self._receivers = receivers
+        self._content = content
+        self._clock = clock
+        self._posts = {signal: Post(receiver, content) for signal, receiver in receivers.items()}
+        self._place = place
+        self.settings = settings
+        self.queue = Queue(lambda: Shelf(place, settings.max_size, clock), settings, content)
+        self._deliveries: dict[SignalName, Delivery] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+        _alive.add(self)
+
+    @property
+    def signals(self) -> Collection[SignalName]:
+        """Those that are sent from here."""
+        return self._receivers.keys()
+
+    def start(self) -> None:
+        """Deliver what an earlier process left."""
+        for signal in self._receivers:
+            self._wake(signal)
+
+    def put(  # noqa: PLR0913 - a request, as it stands on the wire
+        self,
+        signal: SignalName,
+        body: bytes,
+        content_type: str,
+        content_encoding: str = "",
+        *,
+        received: bool = False,
+        items: int = 0,
+    ) -> None:
+        """Keep an encoded export request until its receiver has it; returns when it is committed. From any thread.
+
+        `items` (spans, points, records) are counted when needed, where they are not given. Raises SpoolFullError where
+        a `received` one has no room, KeyError where nothing of this signal is sent over HTTP.
+        """
+        self.keep(Letter(signal, body, content_type, content_encoding, items, received))
+
+    def keep(self, letter: Letter) -> None:
+        """See `put`."""
+        if letter.signal not in self._receivers:
+            raise KeyError(letter.signal)
+        self.queue.put(letter)
+        self._wake(letter.signal)
+
+    def close(self, timeout: float) -> bool:
+        """Deliver what can be delivered within `timeout` seconds; whether all threads ended. The rest stays on disk."""
+        deadline = time.monotonic() + timeout
+        with self._lock:
+            self._closed = True
+            deliveries = list(self._deliveries.values())
+        for delivery in deliveries:
+            delivery.close()
+        patience = deadline - min(ABORTING, timeout / 4)
+        if not all(delivery.join(patience - time.monotonic()) for delivery in deliveries):
+            for delivery in deliveries:
+                delivery.abort()
+        ended = all(delivery.join(deadline - time.monotonic()) for delivery in deliveries)
+        self.queue.close()
+        return ended
+
+    def _wake(self, signal: SignalName) -> None:
+        delivery = self._deliveries.get(signal)
+        if delivery is not None:
+            delivery.wake()
+            return
+        with self._lock:
+            if not self._closed and signal not in self._deliveries:
+                self._deliveries[signal] = Delivery(signal, self.queue, self._posts[signal], self._content, self._clock)
+
+    def _forked(self) -> None:
+        """In a forked child: nothing of the parent's is sent here; its own file and threads come with its first use."""
+        self._lock = threading.Lock()
+        self._deliveries = {}
+        self._posts = {signal: Post(receiver, self._content) for signal, receiver in self._receivers.items()}
+        self.queue.forked()
+
+
+_alive: weakref.WeakSet[Spool] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for spool in list(_alive):
+        spool._forked()  # noqa: SLF001 - of this module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

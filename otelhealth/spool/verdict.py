@@ -1,0 +1,83 @@
+"""What an answer means for a request: delivered, to be held and sent again, to be split, or undeliverable.
+
+3xx is no delivery and never followed: the official exporters take it for one, and lose.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import urlsplit
+
+from otelhealth.spool.connection import Reply
+
+MOST_PAUSE = 3600.0  # s that a receiver may ask for
+_HELD = frozenset({401, 403, 404, 407, 408, 429})  # of 4xx; all others mean this one request
+REFUSES_GZIP = frozenset({400, 415})
+_REMEDIES = {
+    401: "check the credentials in telemetry.otlp.headers",
+    403: "let these credentials write there, or send others in telemetry.otlp.headers",
+    404: "check the path: telemetry.otlp.endpoint is the base URL, and /v1/<signal> is added to it",
+    407: "give the proxy's credentials in HTTP_PROXY or HTTPS_PROXY",
+    413: "raise the receiver's limit on the size of a request",
+    415: "set telemetry.otlp.compression: none, or look at what the receiver takes",
+    429: "send less, or raise the receiver's limit",
+    503: "see why the receiver is overloaded or not ready",
+}
+_REFUSED = "start the receiver, or mend telemetry.otlp.endpoint"
+_SLOW = "see why the receiver is slow, or raise telemetry.otlp.timeout"
+_REFUSES = "see in the receiver's log why it refuses this request"
+_BROKEN = "look at the receiver's log"
+
+
+class Fate(Enum):
+    """Of one request after one attempt."""
+
+    SENT = "sent"
+    HELD = "held"
+    SPLIT = "split"
+    POISON = "poison"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`error_type` is of low cardinality, `pause` what the receiver asks for in seconds, `rejected` in items."""
+
+    fate: Fate
+    error_type: str = ""
+    said: str = ""
+    remedy: str = ""
+    pause: float = 0.0
+    rejected: int = 0
+
+
+def of_reply(reply: Reply) -> Verdict:
+    """Of a whole answer other than 2xx."""
+    status = reply.status
+    said = f"the receiver answered {status}"
+    if 300 <= status < 400:
+        where = urlsplit(reply.headers.get("location", ""))
+        remedy = f"set telemetry.otlp.endpoint to where it points ({where.hostname or 'not said'}); it is not followed"
+        return Verdict(Fate.HELD, str(status), said, remedy)
+    if status == 413:
+        return Verdict(Fate.SPLIT, "413", said, _REMEDIES[413])
+    if status < 300 or status >= 500 or status in _HELD:
+        pause = min(reply.retry_after(), MOST_PAUSE)
+        return Verdict(Fate.HELD, str(status), said, _REMEDIES.get(status, _BROKEN), pause)
+    return Verdict(Fate.POISON, str(status), said, _REMEDIES.get(status, _REFUSES))
+
+
+def of_error(error: OSError, timeout: float) -> Verdict:
+    """Of an attempt without a whole answer."""
+    if isinstance(error, TimeoutError):
+        return Verdict(Fate.HELD, "timeout", f"no whole answer within {timeout:g} s", _SLOW)
+    if isinstance(error, ConnectionRefusedError):
+        return Verdict(Fate.HELD, "connection_refused", "the connection is refused", _REFUSED)
+    if isinstance(error, ssl.SSLError):
+        remedy = "check telemetry.otlp.certificate and the receiver's own"
+        return Verdict(Fate.HELD, "tls_error", str(error), remedy)
+    if isinstance(error, socket.gaierror):
+        return Verdict(Fate.HELD, "dns_error", f"its name is not known ({error.strerror})", _REFUSED)
+    return Verdict(Fate.HELD, "connection_error", str(error) or type(error).__name__, _BROKEN)

@@ -1,0 +1,128 @@
+"""What is inside of OTLP requests and answers, protobuf or JSON, as far as the spool asks: items, halves, refusals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from otelhealth.spool import Letter, SignalName
+from otelhealth.telemetry.wire import fields, message, rejected, text_of
+
+# From the request down to its items: the fields that repeat, by number and by their names in JSON.
+_DATA = (5, 7, 9, 10, 11)
+_DATA_NAMES = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
+_NUMBERS: dict[SignalName, Sequence[tuple[int, ...]]] = {
+    "traces": ((1,), (2,), (2,)),
+    "metrics": ((1,), (2,), (2,), _DATA, (1,)),
+    "logs": ((1,), (2,), (2,)),
+}
+_NAMES: dict[SignalName, Sequence[tuple[str, ...]]] = {
+    "traces": (("resourceSpans",), ("scopeSpans",), ("spans",)),
+    "metrics": (("resourceMetrics",), ("scopeMetrics",), ("metrics",), _DATA_NAMES, ("dataPoints",)),
+    "logs": (("resourceLogs",), ("scopeLogs",), ("logRecords",)),
+}
+_REJECTED = ("rejectedSpans", "rejectedDataPoints", "rejectedLogRecords")
+_UNREADABLE = (ValueError, IndexError, TypeError, AttributeError, RecursionError)
+
+
+class OtlpContent:
+    """See `spool.Content`."""
+
+    def count(self, letter: Letter) -> int:
+        try:
+            body = letter.plain().body
+            if _is_json(letter.content_type):
+                return _count_json(json.loads(body), _NAMES[letter.signal])
+            return _count(body, _NUMBERS[letter.signal])
+        except _UNREADABLE:
+            return 1
+
+    def halves(self, letter: Letter) -> tuple[Letter, ...]:
+        try:
+            plain = letter.plain()
+            if _is_json(letter.content_type):
+                parts = [
+                    json.dumps(half).encode() for half in _halve_json(json.loads(plain.body), _NAMES[letter.signal])
+                ]
+            else:
+                parts = list(_halve(plain.body, _NUMBERS[letter.signal]))
+        except _UNREADABLE:
+            return ()
+        letters = (replace(plain, body=part, items=0) for part in parts)
+        counted = (replace(half, items=self.count(half)) for half in letters)
+        return tuple(half.packed() if letter.content_encoding else half for half in counted)
+
+    def rejected(self, content_type: str, answer: bytes) -> tuple[int, str]:
+        if not _is_json(content_type):
+            return rejected(answer)
+        try:
+            partial = json.loads(answer).get("partialSuccess") or {}
+            count = max(int(partial.get(name, 0)) for name in _REJECTED)
+            return max(0, count), str(partial.get("errorMessage", ""))
+        except _UNREADABLE:
+            return 0, ""
+
+    def reason(self, content_type: str, answer: bytes) -> str:
+        """Of a google.rpc.Status, which OTLP answers to a bad request; or of a short plain text."""
+        try:
+            if _is_json(content_type):
+                return str(json.loads(answer).get("message", ""))
+            if content_type.startswith("text/plain"):
+                return answer.decode(errors="replace").strip()
+            return text_of(answer, 2)
+        except _UNREADABLE:
+            return ""
+
+
+def _is_json(content_type: str) -> bool:
+    return content_type.startswith("application/json")
+
+
+def _payloads(data: bytes, numbers: tuple[int, ...]) -> Iterator[tuple[int, bytes]]:
+    for number, value, _ in fields(data):
+        if number in numbers and isinstance(value, bytes):
+            yield number, value
+
+
+def _count(data: bytes, path: Sequence[tuple[int, ...]]) -> int:
+    inside = _payloads(data, path[0])
+    return sum(1 if len(path) == 1 else _count(part, path[1:]) for _, part in inside)
+
+
+def _halve(data: bytes, path: Sequence[tuple[int, ...]]) -> Iterable[bytes]:
+    """Two messages that together hold what this one does; none where it holds a single item."""
+    rest = b"".join(raw for number, _, raw in fields(data) if number not in path[0])
+    parts = list(_payloads(data, path[0]))
+    if len(parts) > 1:
+        middle = len(parts) // 2
+        for some in (parts[:middle], parts[middle:]):
+            yield rest + b"".join(message(number, part) for number, part in some)
+    elif parts and len(path) > 1:
+        [(number, part)] = parts
+        for half in _halve(part, path[1:]):
+            yield rest + message(number, half)
+
+
+def _count_json(data: Any, path: Sequence[tuple[str, ...]]) -> int:
+    if len(path) == 1:
+        return len(data.get(path[0][0], ()))
+    return sum(_count_json(part, path[1:]) for name in path[0] for part in _listed(data.get(name)))
+
+
+def _halve_json(data: Any, path: Sequence[tuple[str, ...]]) -> Iterable[Any]:
+    for name in path[0]:
+        parts = _listed(data.get(name))
+        if len(parts) > 1:
+            middle = len(parts) // 2
+            yield data | {name: parts[:middle]}
+            yield data | {name: parts[middle:]}
+        elif parts and len(path) > 1:
+            for half in _halve_json(parts[0], path[1:]):
+                yield data | {name: [half] if isinstance(data[name], list) else half}
+
+
+def _listed(value: Any) -> list[Any]:
+    """A metric's data is one message, all else is a list of them."""
+    return value if isinstance(value, list) else [] if value is None else [value]
