@@ -9,7 +9,7 @@ FIND_PYTHON := for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pytho
 run: $(VENV)/.run  ## the agent on its embedded defaults
 	@$(BIN)/otelhealth run
 
-test: $(VENV)/.dev stack  ## the whole suite, against the real Collector, Jaeger and Prometheus
+test: $(VENV)/.dev stack  ## the whole suite, against the real Collector, Jaeger, Prometheus and Kafka
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(PYTEST)
 
 demo: $(VENV)/.dev stack  ## agent, example service, Collector, Jaeger and Prometheus together
@@ -31,7 +31,7 @@ format: $(VENV)/.dev  ## put the code in its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-stack: $(VENV)/.venv  ## Collector, Jaeger, Prometheus and promtool, built once and kept in the cache
+stack: $(VENV)/.venv  ## Collector, Jaeger, Prometheus, promtool and Kafka, built once and kept in the cache
 	@$(BIN)/python tests/stack/build.py
 
 $(VENV)/.venv:

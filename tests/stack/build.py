@@ -1,7 +1,8 @@
-"""Puts the real Collector, Jaeger and Prometheus where the pipeline tests, the demo and the benchmarks find them.
+"""Puts the real Collector, Jaeger, Prometheus and Kafka where the tests, the demo and the benchmarks find them.
 
 Run it as `python3 tests/stack/build.py`: a program that is there already costs nothing, a suitable one on PATH is
-linked, anything else is built with Go. Needs the standard library only, because it runs before anything is installed.
+linked, anything else is built with Go; Kafka's jars are fetched. Needs the standard library only, because it runs
+before anything is installed.
 """
 
 import fcntl
@@ -22,6 +23,7 @@ from types import FrameType
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a file, only its own folder is importable
 
+from tests.stack.jars import fetch, jars
 from tests.stack.places import BIN, STACK, StackError, answer, log_of, say, spent
 from tests.stack.toolchain import Go, find_go
 
@@ -55,6 +57,8 @@ class Part:
         return digest.hexdigest()
 
 
+# What is laid over each other when the Collector is started.
+COLLECTORS = (("agent.yaml", "scrape.yaml"), ("edge.yaml",), ("gateway.yaml", "unsampled.yaml"))
 PROMETHEUS = "github.com/prometheus/prometheus/cmd"
 PARTS = (
     Part("otelcol", "0.155.0", {"otelcol": "."}, also_called=("otelcol-contrib",)),
@@ -118,8 +122,9 @@ def put(part: Part, program: str, source: Path, *, link: bool) -> None:
 def unsuitable(part: Part, program: str, path: Path) -> str | None:
     """Why a program found on PATH cannot be used, or None. The Collector must accept every shipped configuration."""
     if part.module == "otelcol":
-        configs = [f"--config={CONFIGS / name}" for name in ("agent.yaml", "scrape.yaml")]
-        return None if answer(path, "validate", *configs) is not None else "it does not accept collector-config/"
+        options = [[f"--config={CONFIGS / name}" for name in names] for names in COLLECTORS]
+        accepted = all(answer(path, "validate", *each) is not None for each in options)
+        return None if accepted else "it does not accept collector-config/"
     version = re.search(r"\bv?(\d+)\.\d+\.\d+", answer(path, "version" if program == "jaeger" else "--version") or "")
     if version is None or int(version[1]) < part.at_least:
         return f"its version is {version[0] if version else 'unknown'}, wanted is {part.at_least} or newer"
@@ -186,6 +191,8 @@ def build_missing() -> None:
     for part in PARTS:
         for program in missing(part):
             link_from_path(part, program)
+    if jars() is None:
+        fetch()
     todo = [(part, missing(part)) for part in PARTS if missing(part)]
     if not todo:
         return
@@ -209,7 +216,7 @@ def interrupted(number: int, _frame: FrameType | None) -> None:
 
 
 def main() -> int:
-    if not any(missing(part) for part in PARTS):
+    if jars() and not any(missing(part) for part in PARTS):
         return 0
     signal.signal(signal.SIGTERM, interrupted)
     try:

@@ -56,6 +56,9 @@ class Server:
     def health_url(self) -> str:
         raise NotImplementedError
 
+    def ready(self) -> bool:
+        return answers(self.health_url)
+
     # What all of them do.
 
     def address(self, name: str) -> str:
@@ -95,7 +98,7 @@ class Server:
     def _came_up(self) -> bool:
         try:
             self._launch()
-            until(lambda: answers(self.health_url) or not self.running, f"ready {self.program}", START_WITHIN)
+            until(lambda: self.ready() or not self.running, f"ready {self.program}", START_WITHIN)
         except TimeoutError:
             return False
         except BaseException:  # Ctrl-C in the middle of a start must not leave the server behind

