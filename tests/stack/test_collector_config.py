@@ -14,6 +14,16 @@ from tests.stack.queries import Exemplar, PrometheusApi
 from tests.stack.servers import CONFIGS, Collector, Jaeger, Prometheus, Stack, scrape_stack, stack
 
 DURATION = "otelhealth_check_duration_seconds_bucket"
+CHECKED = (
+    ["otelcol", "validate", "--config=agent.yaml"],
+    ["otelcol", "validate", "--config=agent.yaml", "--config=scrape.yaml"],
+    ["otelcol", "validate", "--config=edge.yaml"],
+    ["otelcol", "validate", "--config=gateway.yaml"],
+    ["otelcol", "validate", "--config=gateway.yaml", "--config=unsampled.yaml"],
+    ["jaeger", "validate", "--config=jaeger.yaml"],
+    ["promtool", "check", "config", "prometheus.yml"],
+    ["promtool", "check", "config", "prometheus-scrape.yml"],
+)
 KEPT_LABELS = {"job": "shop", "instance": "shop-1", "deployment_environment_name": "test", "host_name": "here"}
 
 
@@ -29,21 +39,16 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["otelcol", "validate", "--config=agent.yaml"],
-        ["otelcol", "validate", "--config=agent.yaml", "--config=scrape.yaml"],
-        ["jaeger", "validate", "--config=jaeger.yaml"],
-        ["promtool", "check", "config", "prometheus.yml"],
-        ["promtool", "check", "config", "prometheus-scrape.yml"],
-    ],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("command", CHECKED, ids=" ".join)
 def test_a_shipped_configuration_is_accepted_without_a_warning(command: list[str]) -> None:
     done = subprocess.run([BIN / command[0], *command[1:]], cwd=CONFIGS, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "warn" not in done.stdout + done.stderr
+
+
+def test_every_shipped_file_is_checked() -> None:
+    checked = {word.removeprefix("--config=") for command in CHECKED for word in command[2:]}
+    assert {file.name for file in CONFIGS.iterdir()} <= checked
 
 
 def test_a_span_is_found_in_jaeger_as_it_was_sent(line: Stack) -> None:
