@@ -1,0 +1,35 @@
+"""The Collectors of a fleet, with Kafka between them. Standard library only."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.stack.kafka import Kafka
+from tests.stack.servers import Collector, Jaeger, Prometheus
+
+
+class Edge(Collector):
+    """Takes OTLP and puts it into Kafka; `configs` are laid over edge.yaml."""
+
+    def __init__(self, folder: Path, kafka: Kafka, configs: tuple[str, ...] = ()) -> None:
+        super().__init__(folder, configs=("edge.yaml", *configs))
+        self.kafka = kafka
+
+    def environment(self) -> Mapping[str, str]:
+        return {**super().environment(), "KAFKA_BROKERS": self.kafka.url}
+
+
+class Gateway(Collector):
+    """Fetches from Kafka, as one of a group; `configs` are laid over gateway.yaml."""
+
+    def __init__(
+        self, folder: Path, kafka: Kafka, ends: tuple[Jaeger, Prometheus], group: str, configs: tuple[str, ...] = ()
+    ) -> None:
+        jaeger, prometheus = ends
+        urls = {"jaeger_url": jaeger.otlp_url, "prometheus_url": prometheus.otlp_url}
+        super().__init__(folder, **urls, configs=("gateway.yaml", *configs))
+        self.kafka = kafka
+        self.group = group
+
+    def environment(self) -> Mapping[str, str]:
+        own = {"KAFKA_BROKERS": self.kafka.url, "KAFKA_GROUP": self.group, "COLLECTOR_NAME": self.folder.name}
+        return {**super().environment(), **own}
