@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
-import psutil
 from pydantic import Field
 
 from otelhealth.checks.base import Check, Context
@@ -218,12 +217,16 @@ def _container_memory(limit: CgroupMemory) -> MemoryReading:
 
 
 def _portable_cpu(now: float) -> CpuReading:
+    import psutil  # noqa: PLC0415 - 4 ms, and only where there is no /proc
+
     times = psutil.cpu_times()._asdict()
     modes = tuple((mode, times[mode]) for mode in _MODES if mode in times)
     return CpuReading(now, psutil.cpu_count() or 1, modes, "host")
 
 
 def _portable_memory() -> MemoryReading:
+    import psutil  # noqa: PLC0415 - as above
+
     memory, swap = psutil.virtual_memory(), psutil.swap_memory()
     free = min(memory.free, memory.available)
     used, cached = memory.total - memory.available, memory.available - free

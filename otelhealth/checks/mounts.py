@@ -11,8 +11,6 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
-
 from otelhealth.checks.cgroup import read
 
 _REAL = frozenset(
@@ -110,6 +108,8 @@ def mount_table(root: Path = Path("/")) -> MountTable:
     for process in ("1", "self") if root != Path("/") else ("self",):
         if (text := read(f"{root}/proc/{process}/mountinfo")) is not None:
             return parse(text)
+    import psutil  # noqa: PLC0415 - 4 ms, and only where there is no /proc
+
     return MountTable(
         Mount(part.mountpoint, part.device, part.device, part.fstype, "ro" in part.opts.split(","))
         for part in psutil.disk_partitions(all=False)
@@ -120,6 +120,8 @@ def usage(mount: Mount, root: Path = Path("/")) -> Usage:
     """Asks the file system, which may block without end on a network mount: call it in a thread. Raises OSError."""
     place = mount.point if root == Path("/") else str(root / mount.point.lstrip("/"))
     if not hasattr(os, "statvfs"):  # Windows
+        import psutil  # noqa: PLC0415 - as above
+
         shown = psutil.disk_usage(place)
         return Usage(mount, shown.total, shown.used, shown.free, 0, 0)
     stat = os.statvfs(place)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
-
-import psutil
+from typing import TYPE_CHECKING
 
 from otelhealth.clock import Clock
 from otelhealth.telemetry import names
 from otelhealth.telemetry.instruments import Instruments
+
+if TYPE_CHECKING:
+    import psutil
 
 
 class OwnProcess:
@@ -19,17 +21,19 @@ class OwnProcess:
     def __init__(self, instruments: Instruments, clock: Clock) -> None:
         self._instruments = instruments
         self._clock = clock
-        self._process = psutil.Process()
-        self._started = self._process.create_time()
+        self._process: psutil.Process | None = None
 
     def refresh(self) -> None:
+        import psutil  # noqa: PLC0415 - 4 ms that nobody waits for at the start
+
         put = self._instruments.set
+        process = self._process = self._process or psutil.Process()
         times = os.times()
         put(names.PROCESS_CPU, ((names.CPU_MODE, "user"),), times.user)
         put(names.PROCESS_CPU, ((names.CPU_MODE, "system"),), times.system)
-        put(names.PROCESS_UPTIME, (), max(0.0, self._clock.time() - self._started))
+        put(names.PROCESS_UPTIME, (), max(0.0, self._clock.time() - process.create_time()))
         put(names.PROCESS_THREADS, (), threading.active_count())
         with suppress(psutil.Error):  # a system may refuse them, even of oneself
-            put(names.PROCESS_MEMORY, (), self._process.memory_info().rss)
+            put(names.PROCESS_MEMORY, (), process.memory_info().rss)
         with suppress(psutil.Error, OSError, AttributeError):  # AttributeError: Windows has none
-            put(names.PROCESS_FDS, (), self._process.num_fds())
+            put(names.PROCESS_FDS, (), process.num_fds())

@@ -86,6 +86,23 @@ def test_run_finds_the_file_answers_and_ends_with_0_on_sigterm(tmp_path: Path) -
         assert process.wait(timeout=10) == 0
 
 
+STARTED = """
+import sys
+from pathlib import Path
+from otelhealth.cli import run
+from otelhealth.config.load import load
+load(Path("otelhealth.yaml"), {})
+heavy = {"psutil", "cryptography", "dns", "pycares", "regex", "tomllib", "requests", "urllib.request", "grpc"}
+print(*sorted(heavy & sys.modules.keys()), *(name for name in sys.modules if name.startswith("otelhealth.kinds.")))
+"""
+
+
+def test_a_start_loads_the_kinds_and_libraries_that_its_configuration_needs(tmp_path: Path) -> None:
+    (tmp_path / "otelhealth.yaml").write_text("checks: {api: {kind: http, url: 'http://127.0.0.1:9/'}}")
+    seen = subprocess.run([sys.executable, "-c", STARTED], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert set(seen.stdout.split()) == {"otelhealth.kinds.http", "otelhealth.kinds.python"}
+
+
 def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
     write(tmp_path)
     with running(tmp_path) as (process, _):
