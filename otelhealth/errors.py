@@ -1,7 +1,5 @@
 """The errors a user meets: a sentence, and the remedy."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """The words all rooms share: results, states, metrics, and what a lower floor may ask of a higher one. No behaviour."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType

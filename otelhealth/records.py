@@ -1,7 +1,5 @@
 """What the agent answers, as JSON: the shapes that clients in typed languages decode, so int and float are meant."""
 
-from __future__ import annotations
-
 from typing import Any, Literal, NotRequired, TypedDict
 
 

@@ -1,7 +1,5 @@
 """What a user expects of an HTTP answer, and whether it is so."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated, Any, Self
 

@@ -1,7 +1,5 @@
 """What a check is: its settings, what a probe is given, and what it gives back."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar
@@ -43,7 +41,14 @@ class Quantity(NamedTuple):
 class Settings(BaseModel):
     """The base of all that a user configures: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=False, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=False, hide_input_in_errors=True, defer_build=True
+    )
+
+    @classmethod
+    def by_default(cls) -> Self:
+        """As with nothing said. Our own defaults are not judged: that would build a validator that a start spares."""
+        return cls.model_construct()  # type: ignore[return-value]  # pydantic's mypy plugin takes Self for Settings
 
 
 class Threshold(Settings):
@@ -57,7 +62,7 @@ class Threshold(Settings):
     rise: int = Field(1, ge=1, le=1000, description="Successes in a row that end a `fail`.")
 
 
-_THRESHOLD, _NO_LEVELS = Threshold(), Levels()  # shared: there may be 10,000 checks
+_THRESHOLD, _NO_LEVELS = Threshold.by_default(), Levels.model_construct({})  # shared: there may be 10,000 checks
 
 
 class Context:

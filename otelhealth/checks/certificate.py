@@ -1,7 +1,5 @@
 """What a peer's certificate says, trusted or not."""
 
-from __future__ import annotations
-
 import ssl
 from functools import lru_cache
 from typing import NamedTuple

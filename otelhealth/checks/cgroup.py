@@ -3,12 +3,10 @@
 Version 1 hierarchies hold no figures for us: there, as where nothing is limited, the answers are None.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, Self, TypeVar
 
 N = TypeVar("N", int, float)
 Resource = Literal["cpu", "memory", "io"]
@@ -44,7 +42,7 @@ class Pressure(NamedTuple):
     full: float | None
 
     @classmethod
-    def parse(cls, text: str | None) -> Pressure | None:
+    def parse(cls, text: str | None) -> Self | None:
         """From `/proc/pressure/*` or a cgroup's `*.pressure`; None where the kernel keeps none."""
         shares: dict[str, float] = {}
         for line in (text or "").splitlines():
@@ -91,7 +89,7 @@ class Cgroup(NamedTuple):
     levels: tuple[str, ...]
 
     @classmethod
-    def find(cls, root: Path = Path("/")) -> Cgroup | None:
+    def find(cls, root: Path = Path("/")) -> Self | None:
         """From `/proc/self/cgroup` and the cgroup2 mount, both seen below `root`; None without cgroup v2."""
         own = _own_path(read(str(root / "proc/self/cgroup")))
         mount = _mount(read(str(root / "proc/self/mountinfo")))

@@ -1,11 +1,9 @@
 """What a user expects of an answer: a status code, a value of a JSON document, a text or a pattern."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from otelhealth.checks.levels import Range
 
@@ -23,7 +21,7 @@ class StatusRange(NamedTuple):
     last: int
 
     @classmethod
-    def parse(cls, value: object) -> StatusRange:
+    def parse(cls, value: object) -> Self:
         """Raises ValueError with the forms there are."""
         if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599:
             return cls(str(value), value, value)
@@ -55,7 +53,7 @@ class ValueTest(NamedTuple):
     exists: bool = False
 
     @classmethod
-    def parse(cls, value: Any) -> ValueTest:
+    def parse(cls, value: Any) -> "ValueTest":
         """Raises ValueError for a comparison without a usable number."""
         if not isinstance(value, str):
             return cls(json.dumps(value, default=str), equal=value)

@@ -4,10 +4,8 @@ Each call reads a fixed number of small kernel files, whatever the number of soc
 no `/proc` (macOS), psutil answers and what it does not know is left out.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field
 
@@ -39,7 +37,7 @@ class CpuReading(NamedTuple):
     def busy(self) -> float:
         return sum(seconds for mode, seconds in self.modes if mode not in _IDLE)
 
-    def share_since(self, earlier: CpuReading) -> float:
+    def share_since(self, earlier: Self) -> float:
         """The share 0..1 of what might have been used since `earlier` that was; 0 where no time has passed."""
         if self.scope == "container":
             possible = (self.at - earlier.at) * self.cores
@@ -48,7 +46,7 @@ class CpuReading(NamedTuple):
         # A quota may be overdrawn by a burst, and per-core idle counters may step back a tick.
         return min(1.0, max(0.0, (self.busy - earlier.busy) / possible)) if possible > 0 else 0.0
 
-    def comparable(self, earlier: CpuReading | None) -> bool:
+    def comparable(self, earlier: Self | None) -> bool:
         return earlier is not None and (earlier.scope, earlier.path) == (self.scope, self.path)
 
 

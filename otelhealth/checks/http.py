@@ -4,8 +4,6 @@ The choice stands in this file alone; `benchmarks/http_wire.py` measures it. Pro
 a check speaks to the address it names.
 """
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 import zlib

@@ -1,9 +1,7 @@
 """Paths into a JSON document: `$.a.b[0]['x y'][-1]`. Only these steps; wildcards, filters and `..` are refused."""
 
-from __future__ import annotations
-
 import re
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from otelhealth.errors import OtelHealthError
 
@@ -22,7 +20,7 @@ class JsonPath(NamedTuple):
     steps: tuple[str | int, ...]
 
     @classmethod
-    def parse(cls, text: str) -> JsonPath:
+    def parse(cls, text: str) -> Self:
         """Raises ValueError with the place that is not understood."""
         if not text.startswith("$") or len(text) > _LONGEST:
             raise ValueError(f"{text[:60]!r} is not a JSON path; write one such as $.items[0].name")

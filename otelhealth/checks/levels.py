@@ -1,12 +1,10 @@
 """Ranges of measurements: the second act, after the probe acquired and before the sentence presents."""
 
-from __future__ import annotations
-
 import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
 
@@ -53,7 +51,7 @@ class Range(NamedTuple):
     unit: str = ""  # that the bound was written in; "" for a plain number
 
     @classmethod
-    def parse(cls, text: object) -> Range:
+    def parse(cls, text: object) -> Self:
         """Raises ValueError with the remedy for anything that is not a comparison."""
         match = _RANGE.fullmatch(text) if isinstance(text, str) else None
         try:
@@ -70,7 +68,7 @@ class Range(NamedTuple):
 class Level(BaseModel):
     """The ranges of one measurement."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     warn: str | None = Field(None, description="A value in this range makes the run `warn`, such as `> 85%`.")
     fail: str | None = Field(None, description="A value in this range makes the run `fail`.")
@@ -89,7 +87,7 @@ class Levels(RootModel[dict[str, Level]]):
     `utilization[/var]`, the name in a record, stands for that one alone and goes before `utilization`.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     root: dict[str, Level] = Field(default_factory=dict)
 

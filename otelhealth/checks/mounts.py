@@ -3,8 +3,6 @@
 Pseudo, memory, network and image file systems are left out, as are further mounts of one device.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 from functools import cached_property, lru_cache

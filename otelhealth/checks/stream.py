@@ -1,7 +1,5 @@
 """One attempt at one address: dialling over TCP, TLS or a unix socket, each phase timed, each failure classed."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import ssl

@@ -1,7 +1,5 @@
 """TLS of the checks: settings, contexts that are made once, failures by class, and the days a certificate has left."""
 
-from __future__ import annotations
-
 import ssl
 from functools import lru_cache
 from pathlib import Path

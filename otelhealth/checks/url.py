@@ -1,10 +1,8 @@
 """An http(s) URL taken apart once, that never shows the credentials or query values it holds."""
 
-from __future__ import annotations
-
 import base64
 import re
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Self
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
@@ -27,7 +25,7 @@ class Url(NamedTuple):
     shown: str = ""
 
     @classmethod
-    def parse(cls, text: object) -> Url:
+    def parse(cls, text: object) -> Self:
         """Raises ValueError, in words that do not repeat the URL (it may hold a password)."""
         if not isinstance(text, str) or len(text) > _MOST:
             raise ValueError(f"a URL is a text of at most {_MOST} characters; write one such as http://host:8080/path")
@@ -60,15 +58,15 @@ class Url(NamedTuple):
     def origin(self) -> tuple[str, str, int]:
         return self.scheme, self.host, self.port
 
-    def under(self, suffix: str) -> Url:
+    def under(self, suffix: str) -> Self:
         """`suffix` below this URL's path, with its credentials: an endpoint of the API that lives here."""
         target = self.target.partition("?")[0].rstrip("/") + suffix
-        return Url.parse(f"{self.scheme}://{self.authority}{target}")._replace(authorization=self.authorization)
+        return self.parse(f"{self.scheme}://{self.authority}{target}")._replace(authorization=self.authorization)
 
-    def join(self, location: str) -> Url:
+    def join(self, location: str) -> Self:
         """Where a `Location` of an answer from here leads; raises ValueError where that is nowhere to go."""
         base = f"{self.scheme}://{self.authority}{self.target}"
-        return Url.parse(urljoin(base, quote(location.strip(), safe=_KEEP + "#")))
+        return self.parse(urljoin(base, quote(location.strip(), safe=_KEEP + "#")))
 
     def __str__(self) -> str:
         return self.shown

@@ -49,7 +49,7 @@ class Assembler:
             self._add(rule)
         if self.problems or None in values.values() or len(checks) < len(nodes):
             return None
-        return Config(**values, checks=checks, file=file)
+        return Config.model_construct(**values, checks=checks, file=file)
 
     def _sections_known(self) -> None:
         for key, node in self._root.value.items():
@@ -60,7 +60,7 @@ class Assembler:
     def _section(self, name: str) -> Settings | None:
         node = self._root.child(name)
         if node is None or (node.value is None and node.origin != REFUSED):
-            node = Node({}, self._root.place)
+            return SECTIONS[name].by_default()
         if isinstance(node.value, SECTIONS[name]):
             return node.value
         section, problems = validated(SECTIONS[name], node, (name,), self._folder(node.place))

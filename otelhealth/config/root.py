@@ -1,7 +1,5 @@
 """The whole configuration: the other rooms' settings, the checks, and what holds between them."""
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What must hold between checks, and between checks and the rest. Pure; says what is broken by path."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from graphlib import CycleError, TopologicalSorter

@@ -1,7 +1,5 @@
 """Says in plain words what pydantic found. One table, by its error types; a value that may be secret is never shown."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple, get_args

@@ -1,7 +1,5 @@
 """What the states of the checks make of the service: its status and score. Pure; how to judge is in the settings."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 

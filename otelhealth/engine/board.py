@@ -1,7 +1,5 @@
 """The states of all checks, and the service's kept up to date: a run that changes nothing costs one comparison."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Maintenance windows: when checks are expected to be down. Which they are now, and when that changes next."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, Self

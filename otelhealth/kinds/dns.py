@@ -59,7 +59,7 @@ class DnsCheck(Check):
         None, max_length=260, description="`host[:port]` of the name server; default: those of resolv.conf in turn."
     )
     tcp: bool = Field(False, description="Ask over TCP; over UDP a cut answer is asked for again over TCP anyway.")
-    expect: Expect = Field(default_factory=Expect, description="What the answer must be.")
+    expect: Expect = Field(default_factory=Expect.by_default, description="What the answer must be.")
 
     @field_validator("server")
     @classmethod

@@ -3,8 +3,6 @@
 `fail`: every ProbeError of the wire (name, connection, TLS, broken answers) and every expectation that is not met.
 """
 
-from __future__ import annotations
-
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
@@ -51,7 +49,7 @@ class HttpCheck(Check, TlsOptions):
         default_factory=dict, max_length=50, description="Request headers; their values are never shown."
     )
     body: SecretStr | None = Field(None, max_length=1024 * 1024, description="Request body; never shown.")
-    expect: Expect = Field(default_factory=Expect, description="What the answer must be.")
+    expect: Expect = Field(default_factory=Expect.by_default, description="What the answer must be.")
     version: Path | None = Field(None, description="JSON path of the target's version, shown in `details.version`.")
     redirects: int = Field(10, ge=0, le=30, description="Redirects followed at most; 0: the redirect itself is judged.")
     body_limit: Size = Field(1024 * 1024, ge=1, le=64 * 1024 * 1024, description="Of the body at most this is read.")

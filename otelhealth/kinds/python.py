@@ -1,7 +1,5 @@
 """A user's own function as a check: found by its import path, or decorated with `@check` and handed to the agent."""
 
-from __future__ import annotations
-
 import asyncio
 import importlib
 import inspect

@@ -1,7 +1,5 @@
 """What a user sets of the server: where it listens, who may ask, and what one client may cost."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator
@@ -54,11 +52,13 @@ class ServerSettings(Settings):
 
     enabled: bool = Field(True, description="Answer over HTTP at all.")
     listen: Listen = Field("127.0.0.1:8082", description="`host:port`, `[::1]:8082`; port 0 takes any free one.")
-    auth: AuthSettings = Field(default_factory=AuthSettings, description="The keys to all but the plain probes.")
+    auth: AuthSettings = Field(
+        default_factory=AuthSettings.by_default, description="The keys to all but the plain probes."
+    )
     allow: tuple[IPvAnyNetwork, ...] = Field(
         (), description="Networks (CIDR) whose clients may read without a token, asked directly: not through a proxy."
     )
-    limits: LimitSettings = Field(default_factory=LimitSettings, description="What clients may cost.")
+    limits: LimitSettings = Field(default_factory=LimitSettings.by_default, description="What clients may cost.")
 
     @property
     def address(self) -> Address:

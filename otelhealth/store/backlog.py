@@ -1,7 +1,5 @@
 """What waits to be written, bounded: the event loop adds, the writer's thread takes it in batches."""
 
-from __future__ import annotations
-
 import logging
 from collections import deque
 from collections.abc import Mapping, MutableMapping, Sequence

@@ -1,7 +1,5 @@
 """What a user sets of the store, and where it lies unless told."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +26,7 @@ class StoreSettings(Settings):
         description="A file, or `:memory:`. Default: otelhealth/<service>/otelhealth.db in the state directory, "
         "app.db for an agent inside an application.",
     )
-    keep: Keep = Field(default_factory=Keep, description="How long things are kept.")
+    keep: Keep = Field(default_factory=Keep.by_default, description="How long things are kept.")
     max_size: Size = Field(2**30, ge=2**20, description="Size of the file from which on the oldest runs go early.")
 
 

@@ -1,7 +1,5 @@
 """Every metric, span, event and attribute that the agent itself gives out; the kinds declare their own measurements."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from otelhealth.checks.base import Instrument

@@ -1,7 +1,5 @@
 """Who speaks: the resource that stands on all telemetry, with an instance id that stays the same over restarts."""
 
-from __future__ import annotations
-
 import os
 import platform
 import re

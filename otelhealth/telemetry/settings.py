@@ -1,7 +1,5 @@
 """What a user says about telemetry: where it goes, which signals, how often."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
@@ -18,14 +16,18 @@ Model = TypeVar("Model", bound=Settings)
 class Export(Otlp):
     """The receiver of all signals, and what waits for it."""
 
-    spool: SpoolSettings = Field(default_factory=SpoolSettings, description="What could not be delivered yet.")
+    spool: SpoolSettings = Field(
+        default_factory=SpoolSettings.by_default, description="What could not be delivered yet."
+    )
 
 
 class Signal(Settings):
     """One of the three signals."""
 
     enabled: bool = Field(True, description="Whether this signal leaves the agent.")
-    otlp: Otlp = Field(default_factory=Otlp, description="What differs for this signal from `telemetry.otlp`.")
+    otlp: Otlp = Field(
+        default_factory=Otlp.by_default, description="What differs for this signal from `telemetry.otlp`."
+    )
 
 
 class Batched(Signal):
@@ -46,10 +48,10 @@ class Metrics(Signal):
 class TelemetrySettings(Settings):
     """`telemetry` of the configuration."""
 
-    otlp: Export = Field(default_factory=Export, description="Where telemetry is sent.")
-    traces: Batched = Field(default_factory=Batched, description="One trace per run of a check.")
-    metrics: Metrics = Field(default_factory=Metrics, description="States, durations, measurements.")
-    logs: Batched = Field(default_factory=Batched, description="Events: changes of state, start and stop.")
+    otlp: Export = Field(default_factory=Export.by_default, description="Where telemetry is sent.")
+    traces: Batched = Field(default_factory=Batched.by_default, description="One trace per run of a check.")
+    metrics: Metrics = Field(default_factory=Metrics.by_default, description="States, durations, measurements.")
+    logs: Batched = Field(default_factory=Batched.by_default, description="Events: changes of state, start and stop.")
 
     def with_environment(self, environ: Mapping[str, str]) -> Self:
         """These settings with what `OTEL_*` in `environ` says; an `OTELHEALTH_TELEMETRY__*` of the same field wins."""

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from otelhealth.checks.base import Check, Settings
+from otelhealth.checks.registry import all_kinds
+from otelhealth.config.assemble import SECTIONS
 from otelhealth.config.defaults import HOST_CHECKS
 from otelhealth.config.load import find, from_mapping, load
 from otelhealth.config.root import Config
@@ -48,6 +52,21 @@ def test_without_a_file_the_host_is_checked() -> None:
 def test_a_file_without_checks_leaves_the_default_ones_and_an_empty_mapping_means_none(tmp_path: Path) -> None:
     assert set(loaded(tmp_path, "service: {name: shop}").checks) == set(HOST_CHECKS)
     assert loaded(tmp_path, "checks: {}").checks == {}
+
+
+def below(base: type[Settings]) -> Iterator[type[Settings]]:
+    for model in base.__subclasses__():
+        yield model
+        yield from below(model)
+
+
+def test_what_stands_where_nothing_is_said_is_what_a_judged_nothing_gives() -> None:
+    all_kinds()
+    parts = {model for model in below(Settings) if model.__module__.startswith("otelhealth.")} - {*below(Check)}
+    whole = {model for model in parts if not any(field.is_required() for field in model.model_fields.values())}
+    assert {*SECTIONS.values()} <= whole
+    for model in whole:
+        assert model.by_default() == model.model_validate({})
 
 
 def test_the_first_example_is_good_from_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
