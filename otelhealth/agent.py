@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from otelhealth.answers import Answers
 from otelhealth.checks import resolve
 from otelhealth.checks.base import Check
+from otelhealth.checks.secret import secrets_of
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.config.load import find, from_mapping, load
 from otelhealth.config.root import Config
@@ -141,6 +142,7 @@ class Agent:
         One of the same name is replaced. Raises OtelHealthError where a function's fields are not those of a check.
         """
         made = check if isinstance(check, Check) else as_check(check)
+        self._rounds.redact.learn(secrets_of(made))
         if self._loop is None or self._loop is _running_loop():
             self._put(made)
         else:
@@ -168,6 +170,7 @@ class Agent:
 
     def _apply(self, old: Config, new: Config) -> None:
         """What a reload changed."""
+        self._rounds.redact.learn(new.secrets)
         for name, check in differing(old, new):
             if check is None:
                 self._rounds.drop(name)

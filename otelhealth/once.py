@@ -18,6 +18,7 @@ from otelhealth.engine.threads import ThreadLane
 from otelhealth.errors import OtelHealthError, near
 from otelhealth.model import ExportPath
 from otelhealth.records import CheckRecord
+from otelhealth.redaction import Redactor
 from otelhealth.telemetry.setup import export_path
 
 AT_ONCE = 64
@@ -48,7 +49,8 @@ async def run_once(config: Config, *names: str) -> Mapping[str, CheckRecord]:
     """The records of these checks (of all without names) after one run each; OtelHealthError for a strange name."""
     checks = [_alone(check) for check in chosen(config.checks, names)]
     board = Board(config.status)
-    runner = Runner(SYSTEM, ThreadLane(), Around(export_path(config.telemetry)), trace.NoOpTracer())
+    around = Around(export_path(config.telemetry))
+    runner = Runner(SYSTEM, ThreadLane(), around, trace.NoOpTracer(), redact=Redactor(config.secrets))
     room = asyncio.Semaphore(AT_ONCE)
     for check in checks:
         board.put(check, SYSTEM.time())

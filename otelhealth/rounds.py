@@ -20,6 +20,7 @@ from otelhealth.engine.threads import ThreadLane
 from otelhealth.errors import ThreadsBlockedError
 from otelhealth.model import CheckResult, StateChange, Status
 from otelhealth.once import Around
+from otelhealth.redaction import Redactor
 from otelhealth.store import Store, StoreSettings, default_path
 from otelhealth.telemetry.resource import Identity
 from otelhealth.telemetry.setup import Telemetry
@@ -41,12 +42,13 @@ class Rounds:
         identity = Identity(service.name, service.version, service.environment, str(config.file or ""), role)
         self.clock = clock
         self.store = _store(config.store, service.name, clock, role)
-        self.telemetry = Telemetry.prepare(config.telemetry, identity, clock, store=self.store.path)
+        self.redact = Redactor(config.secrets)
+        self.telemetry = Telemetry.prepare(config.telemetry, identity, clock, store=self.store.path, redact=self.redact)
         self.instruments = self.telemetry.instruments
         self.board = Board(config.status)
         self.threads = ThreadLane(clock, lag=self.instruments.scheduler_lag)
         self.runner = Runner(
-            clock, self.threads, Around(self.telemetry.export_path), self.telemetry.tracer, self.raised
+            clock, self.threads, Around(self.telemetry.export_path), self.telemetry.tracer, self.raised, self.redact
         )
         self.scheduler = Scheduler(
             self.beat,

@@ -10,6 +10,7 @@ from otelhealth.checks.expect import StatusRange, ValueTest, any_holds, shown
 from otelhealth.checks.jsonpath import JsonPath, PathNotFoundError
 from otelhealth.checks.request import Response
 from otelhealth.checks.search import Pattern, Search
+from otelhealth.checks.secret import SENSITIVE, Wanted
 from otelhealth.errors import ProbeError
 from otelhealth.units import size_text
 
@@ -33,9 +34,9 @@ class Expect(Settings):
     headers: dict[str, Pattern] = Field(
         default_factory=dict, max_length=50, description="Header names and the patterns that their values hold."
     )
-    text: str | None = Field(None, min_length=1, max_length=10_000, description="A text that the body holds.")
+    text: Wanted | None = Field(None, min_length=1, max_length=10_000, description="A text that the body holds.")
     regex: Pattern | None = Field(None, description="A regular expression that is found in the body.")
-    json_: dict[Path, Any] = Field(
+    json_: dict[Path, Annotated[Any, SENSITIVE]] = Field(
         default_factory=dict,
         alias="json",
         max_length=50,

@@ -17,7 +17,7 @@ USER_AGENT = f"otelhealth/{__version__}"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OWN = {"connection", "content-length", "transfer-encoding", "traceparent", "expect", "upgrade", "te"}
-_OF_ANY_ORIGIN = {"accept", "accept-encoding", "accept-language", "content-type", "user-agent"}
+OF_ANY_ORIGIN = {"accept", "accept-encoding", "accept-language", "content-type", "user-agent"}
 _PLAIN = Tls()
 _BODY_HEADERS = {"content-type", "content-encoding", "content-language", "content-location"}
 
@@ -75,7 +75,7 @@ class Request:
             method, body = "GET", b""
             headers = tuple(pair for pair in headers if pair[0].lower() not in _BODY_HEADERS)
         if url.origin != self.url.origin:
-            headers = tuple(pair for pair in headers if pair[0].lower() in _OF_ANY_ORIGIN)
+            headers = tuple(pair for pair in headers if pair[0].lower() in OF_ANY_ORIGIN)
         elif self.url.authorization and not url.authorization:
             url = url._replace(authorization=self.url.authorization)
         return Request(

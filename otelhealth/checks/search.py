@@ -10,6 +10,7 @@ from typing import Annotated, AnyStr, Generic
 
 from pydantic import AfterValidator, Field
 
+from otelhealth.checks.secret import SENSITIVE
 from otelhealth.errors import OtelHealthError
 from otelhealth.units import duration_text
 
@@ -32,7 +33,7 @@ def _engine() -> ModuleType:
     return import_module("regex")
 
 
-Pattern = Annotated[str, Field(max_length=2000), AfterValidator(_parsed)]
+Pattern = Annotated[str, Field(max_length=2000), AfterValidator(_parsed), SENSITIVE]
 
 
 class Search(Generic[AnyStr]):

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections.abc import Iterator
 from typing import Annotated, NamedTuple, Self
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -11,6 +12,7 @@ PORTS = {"http": 80, "https": 443}
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 _VALUE = re.compile(r"([^&=]+=|)([^&]+)")
 _KEEP = "/%:@!$&'()*+,;=~-._?[]"
+_KEY = 16  # characters
 _MOST = 8192  # characters; nginx and others refuse more
 
 
@@ -57,6 +59,18 @@ class Url(NamedTuple):
     @property
     def origin(self) -> tuple[str, str, int]:
         return self.scheme, self.host, self.port
+
+    @property
+    def secrets(self) -> Iterator[str]:
+        """What of it is secret: the password with its user, and values of the query as long as keys are."""
+        if self.authorization:
+            token = self.authorization.removeprefix("Basic ")
+            yield token
+            yield base64.b64decode(token).decode().partition(":")[2]
+        for match in _VALUE.finditer(self.target.partition("?")[2]):
+            if len(match[2]) >= _KEY:
+                yield match[2]
+                yield unquote(match[2])
 
     def under(self, suffix: str) -> Self:
         """`suffix` below this URL's path, with its credentials: an endpoint of the API that lives here."""

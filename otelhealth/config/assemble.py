@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from otelhealth.checks.base import Check, Settings
 from otelhealth.checks.registry import all_kinds, find_kind
 from otelhealth.config.expand import REFUSED
 from otelhealth.config.fields import keys_of
+from otelhealth.config.given import Given, secrets
 from otelhealth.config.judge import ENVIRONMENT, place_problem, validated
 from otelhealth.config.root import Config, Defaults
 from otelhealth.config.rules import Broken, broken
@@ -36,8 +37,8 @@ class Assembler:
         self._base = base
         self.problems: list[Problem] = []
 
-    def config(self, file: Path | None) -> Config | None:
-        """The configuration, or None where there are problems."""
+    def config(self, file: Path | None, given: Iterable[Given] = ()) -> Config | None:
+        """The configuration, or None where there are problems. `given` is what variables and files gave to it."""
         self._sections_known()
         values: dict[str, Any] = {name: self._section(name) for name in SECTIONS}
         defaults = self._root.child("defaults") if isinstance(values["defaults"], Defaults) else None
@@ -49,7 +50,7 @@ class Assembler:
             self._add(rule)
         if self.problems or None in values.values() or len(checks) < len(nodes):
             return None
-        return Config.model_construct(**values, checks=checks, file=file)
+        return Config.model_construct(**values, checks=checks, file=file, given=secrets(given, self._root, SECTIONS))
 
     def _sections_known(self) -> None:
         for key, node in self._root.value.items():

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from otelhealth.config.documents import tree
 from otelhealth.config.expand import retype
+from otelhealth.config.given import Given, given_to
 from otelhealth.config.judge import ENVIRONMENT
-from otelhealth.config.where import Node, Place
+from otelhealth.config.where import Node, Place, Way
 from otelhealth.errors import Problem, near
 from otelhealth.telemetry.environment import overrides, resource_attributes
 
@@ -21,8 +22,12 @@ _SERVICE = {
 _PLACE = Place(ENVIRONMENT)
 
 
-def apply(root: Node, environ: Mapping[str, str], sections: Mapping[str, list[str]]) -> list[Problem]:
+def apply(
+    root: Node, environ: Mapping[str, str], sections: Mapping[str, list[str]], given: list[Given]
+) -> list[Problem]:
     """Lay the environment over `root`: `OTEL_*` first, `OTELHEALTH_*` above it. `sections` has the fields of each.
+
+    `given` is told of what `OTELHEALTH_*` sets.
 
     `OTELHEALTH_CHECKS` is a whole section. Any other name without `__` is no setting: Kubernetes sets
     OTELHEALTH_SERVICE_HOST for a service called otelhealth. One that only lacks the second `_` is refused.
@@ -35,7 +40,7 @@ def apply(root: Node, environ: Mapping[str, str], sections: Mapping[str, list[st
             continue
         rest = upper[len(PREFIX) :]
         if "__" in rest or rest.lower() in sections:
-            problems += _set(root, name, environ[name], sections)
+            problems += _set(root, name, environ[name], sections, given)
         else:
             problems += _missed(name, rest, sections)
     return problems
@@ -50,7 +55,7 @@ def _standard(root: Node, environ: Mapping[str, str]) -> None:
         _put(root, ("telemetry", *path), tree(value, _PLACE), "OTEL_*")
 
 
-def _set(root: Node, name: str, value: str, sections: Mapping[str, list[str]]) -> list[Problem]:
+def _set(root: Node, name: str, value: str, sections: Mapping[str, list[str]], given: list[Given]) -> list[Problem]:
     segments = name[len(PREFIX) :].lower().split("__")
     if segments[0] not in sections:
         known = {f"{PREFIX}{section.upper()}": None for section in sections}
@@ -60,25 +65,30 @@ def _set(root: Node, name: str, value: str, sections: Mapping[str, list[str]]) -
         return [_PLACE.problem(name, "names no setting", f"write {PREFIX}<SECTION>__<FIELD>")]
     node = Node(None, _PLACE, origin=name)
     retype(node, value)
-    if not _put(root, tuple(segments), node, name):
+    path = _put(root, tuple(segments), node, name)
+    if path is None:
         return [_PLACE.problem(name, "names a part of what is no mapping", "set the whole, as JSON")]
+    given += given_to(path, node, [(value, False)])
     return []
 
 
-def _put(root: Node, path: tuple[str, ...], node: Node, origin: str) -> bool:
-    """Set `node` at `path`, making the mappings on the way; False where something else stands in it."""
-    at = root
+def _put(root: Node, path: tuple[str, ...], node: Node, origin: str) -> Way | None:
+    """Set `node` at `path`, making the mappings on the way; gives the path in the tree's own keys, None where something
+    else stands in it."""
+    at, way = root, []
     for segment in path[:-1]:
         key = _key(at, segment)
         if at.value.get(key) is None or at.value[key].value is None:
             at.value[key] = Node({}, _PLACE, origin=origin, key_place=_PLACE)
         at = at.value[key]
+        way.append(key)
         if not isinstance(at.value, dict):
-            return False
+            return None
     for _, inner in node.walk():
         inner.origin, inner.key_place = origin, _PLACE
-    at.value[_key(at, path[-1])] = node
-    return True
+    way.append(_key(at, path[-1]))
+    at.value[way[-1]] = node
+    return tuple(way)
 
 
 def _key(at: Node, segment: str) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from otelhealth.config.documents import read_yaml
-from otelhealth.config.where import Node, dotted
+from otelhealth.config.given import Given, given_to
+from otelhealth.config.where import Node, Way, dotted
 from otelhealth.errors import ConfigError, OtelHealthError, Problem
 
 MAX_FILE = 1 << 20
@@ -31,6 +32,8 @@ class Expander:
         self._environ = environ
         self._base = base
         self._opened = opened
+        self._gave: list[tuple[str, bool]] = []  # to the node at hand: value, whether a file gave it
+        self.given: list[Given] = []
 
     def text(self, text: str) -> str:
         """`text` with every expression replaced; raises ExpansionError naming the first that cannot be."""
@@ -47,7 +50,7 @@ class Expander:
                 position = dollar + (2 if follows == "$" else 1)
         return "".join(done) + text[position:]
 
-    def node(self, node: Node) -> None:
+    def node(self, node: Node, path: Way) -> None:
         """Expand a scalar in place; one that is a single expression takes the type of what it stands for."""
         written = node.value
         if not isinstance(written, str) or "$" not in written:
@@ -59,6 +62,9 @@ class Expander:
             retype(node, value)
         else:
             node.value = value
+        if self._gave:
+            self.given += given_to(path, node, self._gave)
+            self._gave = []
 
     def _value(self, inside: str, expression: str) -> str:
         scheme, colon, rest = inside.partition(":")
@@ -76,6 +82,7 @@ class Expander:
             raise ExpansionError(f"{expression} names no variable", "a name has letters, digits and _ only")
         value = self._environ.get(name)
         if value is not None:
+            self._gave.append((value, False))
             return value
         if separator:
             return self.text(default)
@@ -98,7 +105,9 @@ class Expander:
             text = content.decode()
         except UnicodeDecodeError as error:
             raise ExpansionError(f"{expression} is not UTF-8 text", "name a text file") from error
-        return text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")
+        text = text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")
+        self._gave.append((text, True))
+        return text
 
 
 def _closing(text: str, dollar: int) -> int:
@@ -145,7 +154,7 @@ def expand(root: Node, expander: Expander) -> list[Problem]:
         if node.origin:
             continue
         try:
-            expander.node(node)
+            expander.node(node, path)
         except ExpansionError as error:
             problems.append(node.place.problem(dotted(path), error.sentence, error.remedy))
             node.value, node.text, node.origin = None, None, REFUSED

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from otelhealth.config.documents import read_toml, read_yaml
 from otelhealth.config.expand import Expander, expand
+from otelhealth.config.given import Given
 from otelhealth.config.sources import Sources
 from otelhealth.config.where import Node, Place, Way, dotted
 from otelhealth.errors import ConfigError, Problem
@@ -26,6 +27,7 @@ class Gatherer:
         self._chain: list[Path] = []
         self._done: set[Path] = set()
         self.problems: list[Problem] = []
+        self.given: list[Given] = []
         self.order: list[str] = []  # the names of the files as they were read
 
     def read(self, path: Path, asked: Place | None = None) -> Node:
@@ -39,6 +41,7 @@ class Gatherer:
             root = self._document(path, name, asked)
             expander = Expander(self._environ, path.parent, self._sources.opens)
             self.problems += expand(root, expander)
+            self.given += expander.given
             self._include(root, path)
         except ConfigError as error:
             self.problems += error.problems

@@ -14,6 +14,7 @@ from otelhealth.config.defaults import HOST_CHECKS
 from otelhealth.config.documents import tree
 from otelhealth.config.expand import Expander, expand
 from otelhealth.config.gather import Gatherer
+from otelhealth.config.given import Given
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.config.where import Node, Place
@@ -42,7 +43,7 @@ def load(file: Path | None, environ: Mapping[str, str], sources: Sources | None 
     gatherer = Gatherer(environ, sources if sources is not None else Sources())
     with _without_collector():
         root = gatherer.read(file) if file is not None else Node({}, EMBEDDED)
-        return _judged(root, environ, file, gatherer.problems, gatherer.order)
+        return _judged(root, environ, file, gatherer.problems, gatherer.order, gatherer.given)
 
 
 def from_mapping(data: Mapping[str, Any], environ: Mapping[str, str]) -> Config:
@@ -52,7 +53,7 @@ def from_mapping(data: Mapping[str, Any], environ: Mapping[str, str]) -> Config:
     """
     root = tree(data, Place("configuration"))
     expander = Expander(environ, Path.cwd(), Sources().opens)
-    return _judged(root, environ, None, expand(root, expander), [])
+    return _judged(root, environ, None, expand(root, expander), [], expander.given)
 
 
 @contextmanager
@@ -67,15 +68,20 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _judged(
-    root: Node, environ: Mapping[str, str], file: Path | None, problems: list[Problem], order: list[str]
+def _judged(  # noqa: PLR0913, PLR0917 - what was read, part by part
+    root: Node,
+    environ: Mapping[str, str],
+    file: Path | None,
+    problems: list[Problem],
+    order: list[str],
+    given: list[Given],
 ) -> Config:
     """Lay the environment over the tree, and make a Config of both."""
     if "checks" not in root.value:
         root.value["checks"] = tree(HOST_CHECKS, EMBEDDED)
-    problems += environment.apply(root, environ, FIELDS)
+    problems += environment.apply(root, environ, FIELDS, given)
     assembler = Assembler(root, file.parent if file is not None else Path.cwd())
-    config = assembler.config(file)
+    config = assembler.config(file, given)
     problems += assembler.problems
     if problems or config is None:
         raise ConfigError(_in_order(problems, order))

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, SerializeAsAny, field_validator, model_validator
+from pydantic import Field, SecretStr, SerializeAsAny, field_validator, model_validator
 
 from otelhealth.checks.base import Check, Settings, Threshold
 from otelhealth.checks.registry import find_kind
+from otelhealth.checks.secret import secrets_of
 from otelhealth.config.rules import broken
 from otelhealth.config.where import dotted
 from otelhealth.cron import Cron
@@ -76,6 +77,15 @@ class Config(Settings):
     checks: dict[str, SerializeAsAny[Check]] = Field(default_factory=dict, description="The checks by name.")
     status: StatusSettings = Field(default_factory=StatusSettings, description="How checks make the service's status.")
     file: Path | None = Field(None, exclude=True, description="Where it was read from; None for the defaults.")
+    given: tuple[SecretStr, ...] = Field((), exclude=True, description="Secrets that variables and files gave to it.")
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Every value in it that may not be told: by its type, and that does not stand openly in it too."""
+        open_ones = {self.service.name, self.service.version, self.service.environment, *self.checks}
+        sections = [each for name in type(self).model_fields if isinstance(each := getattr(self, name), Settings)]
+        found = [value for each in (*sections, *self.checks.values()) for value in secrets_of(each)]
+        return frozenset((*found, *(value.get_secret_value() for value in self.given))) - open_ones
 
     @model_validator(mode="before")
     @classmethod

@@ -15,10 +15,11 @@ from opentelemetry.trace import Span, Tracer
 from otelhealth.checks.base import Check, Context
 from otelhealth.checks.levels import LevelJudge
 from otelhealth.clock import Clock
-from otelhealth.engine.sound import sound
+from otelhealth.engine.sound import sound, told_by
 from otelhealth.engine.telling import unheard
 from otelhealth.errors import MissingLibraryError, OtelHealthError, ProbeError, ThreadsBlockedError, one_line, redacted
 from otelhealth.model import CheckResult, Status, Surroundings, Threads
+from otelhealth.redaction import Redactor
 from otelhealth.units import duration_text
 
 CLOSING = 1.0  # s that a probe has to close what it opened, once cancelled
@@ -91,14 +92,16 @@ async def _act(check: Check, ctx: Context) -> CheckResult:
 class Runner:
     """Gives each run its deadline, retries, judge and identity; keeps each check's memory between runs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the rooms that a run needs
         self,
         clock: Clock,
         threads: Threads,
         surroundings: Surroundings,
         tracer: Tracer,
         raised: Callable[[Check, CheckResult, BaseException], None] = unheard,
+        redact: Redactor | None = None,
     ) -> None:
+        self._redact = Redactor() if redact is None else redact
         self._raised = raised
         self._clock = clock
         self._threads = threads
@@ -136,7 +139,7 @@ class Runner:
             result, duration, lines = again, seconds, (lines + ctx.lines)[:100]
             attempts += 1
         identity = span.get_span_context()
-        told = CheckResult(
+        found = CheckResult(
             result.status,
             result.message,
             result.error_type,
@@ -150,9 +153,16 @@ class Runner:
             f"{identity.span_id:016x}" if identity.span_id else "",
             lines or result.log,
         )
+        told = told_by(found, self._redact)
         if ctx.error is not None:
-            self._raised(check, told, ctx.error)
+            self._tell(check, told, ctx.error)
         return told
+
+    def _tell(self, check: Check, told: CheckResult, error: BaseException) -> None:
+        self._raised(check, told, error)
+        if log.isEnabledFor(logging.DEBUG):  # not by exc_info: the exception's text may hold a secret
+            trace_back = self._redact(redacted("".join(traceback.format_exception(error))))
+            log.debug("check %s raised %s", check.name, told.message, extra={"exception.stacktrace": trace_back})
 
     async def _attempt(self, check: Check, span: Span) -> tuple[CheckResult, float, Context]:
         begun = self._clock.monotonic()
@@ -225,8 +235,6 @@ def outcome(error: BaseException, ctx: Context) -> CheckResult:
     name, said = type(error).__name__, _said(error)
     ctx.error = error
     ctx.log(_where(error))
-    if log.isEnabledFor(logging.DEBUG):  # not by exc_info: a URL in the exception's text may hold a password
-        log.debug("check %s raised\n%s", ctx.name, redacted("".join(traceback.format_exception(error))))
     return CheckResult(Status.UNKNOWN, f"{name}: {said}" if said else name, name)
 
 

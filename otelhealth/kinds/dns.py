@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from otelhealth.checks.base import Check, Context, Quantity, Settings, failed, passed
 from otelhealth.checks.resolve import literal, resolve
+from otelhealth.checks.secret import Wanted
 from otelhealth.checks.stream import Attempt, network_error, traced
 from otelhealth.errors import OtelHealthError, ProbeError
 from otelhealth.model import CheckResult, Measurement
@@ -31,7 +32,7 @@ class Expect(Settings):
     """What the answer must be."""
 
     rcode: Code = Field("NOERROR", description="The answer's code.")
-    answers: tuple[str, ...] = Field((), max_length=50, description="Records that must be among the answers.")
+    answers: tuple[Wanted, ...] = Field((), max_length=50, description="Records that must be among the answers.")
     count: int = Field(1, ge=0, le=1000, description="Records of the asked type at least (with NOERROR).")
 
 

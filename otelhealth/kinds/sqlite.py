@@ -13,6 +13,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from otelhealth.checks.base import Check, Context, Quantity, passed
+from otelhealth.checks.secret import Wanted
 from otelhealth.errors import ProbeError
 from otelhealth.model import Attributes, CheckResult, Measurement
 from otelhealth.units import Duration, LocalPath, duration_text, size_text
@@ -60,7 +61,7 @@ class SqliteCheck(Check):
 
     kind: Literal["sqlite"] = "sqlite"
     path: LocalPath = Field(description="The database file, which must exist.")
-    query: str = Field(
+    query: Wanted = Field(
         "SELECT 1", min_length=1, description="A query; the numbers of its first row become measurements by column."
     )
     integrity: bool = Field(False, description="Also run `PRAGMA quick_check`, which reads the whole file.")

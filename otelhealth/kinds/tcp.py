@@ -16,6 +16,7 @@ from otelhealth.checks import resolve, tls
 from otelhealth.checks.base import Check, Context, Quantity, Settings, failed, passed
 from otelhealth.checks.phases import days_measurement, days_quantity, phase_measurements, phase_quantities
 from otelhealth.checks.search import Pattern, Search
+from otelhealth.checks.secret import Wanted
 from otelhealth.checks.stream import Attempt, Endpoint, Inbox, dial, traced
 from otelhealth.checks.tls import TlsOptions, not_after
 from otelhealth.errors import ProbeError
@@ -27,7 +28,7 @@ class Step(Settings):
     """One turn of a dialogue: say something, then wait for an answer."""
 
     send: SecretStr | None = Field(None, max_length=64 * 1024, description="Text to send; never shown.")
-    expect: str | None = Field(None, min_length=1, max_length=4096, description="Text that the answer holds.")
+    expect: Wanted | None = Field(None, min_length=1, max_length=4096, description="Text that the answer holds.")
     regex: Pattern | None = Field(None, description="Regular expression that is found in the answer.")
 
     @model_validator(mode="after")
@@ -63,7 +64,7 @@ class TcpCheck(Check, TlsOptions):
     path: LocalPath | None = Field(None, max_length=107, description="A unix socket instead of `host` and `port`.")
     tls: bool = Field(False, description="Speak TLS.")
     send: SecretStr | None = Field(None, max_length=64 * 1024, description="Text to send; never shown.")
-    expect: str | None = Field(None, min_length=1, max_length=4096, description="Text that the answer holds.")
+    expect: Wanted | None = Field(None, min_length=1, max_length=4096, description="Text that the answer holds.")
     regex: Pattern | None = Field(None, description="Regular expression that is found in the answer.")
     dialogue: tuple[Step, ...] = Field((), max_length=20, description="Several turns of send and expect.")
     ip_version: Literal[4, 6] | None = Field(None, description="Use only addresses of this kind.")

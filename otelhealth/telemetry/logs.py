@@ -10,6 +10,7 @@ from otelhealth.checks.base import Check
 from otelhealth.clock import Clock
 from otelhealth.errors import redacted
 from otelhealth.model import CheckResult, StateChange, Status
+from otelhealth.redaction import Redactor
 from otelhealth.telemetry import names
 from otelhealth.telemetry.tracing import NANO, exception_type
 from otelhealth.telemetry.wire import any_value, attributes, fixed64, integer, message, tag, text, varint
@@ -22,7 +23,8 @@ _EVIDENCE = 2_000  # characters of one text
 class Events:
     """Makes the records and hands them to `put`; without one nothing is made."""
 
-    def __init__(self, put: Callable[[bytes], None] | None, clock: Clock) -> None:
+    def __init__(self, put: Callable[[bytes], None] | None, clock: Clock, redact: Redactor | None = None) -> None:
+        self._redact = Redactor() if redact is None else redact
         self._put = put
         self._clock = clock
 
@@ -58,12 +60,13 @@ class Events:
     def exception(self, check: Check, result: CheckResult, error: BaseException) -> None:
         """A probe raised what it should not, a fault of ours or of user code."""
         kind = exception_type(error)
+        stack = redacted("".join(traceback.format_exception(error)))
         told = {
             names.CHECK_NAME: check.name,
             names.CHECK_KIND: check.kind,
             "exception.type": kind,
-            "exception.message": redacted(str(error))[:_EVIDENCE],
-            "exception.stacktrace": redacted("".join(traceback.format_exception(error)))[-4 * _EVIDENCE :],
+            "exception.message": self._redact(redacted(str(error)))[:_EVIDENCE],
+            "exception.stacktrace": self._redact(stack)[-4 * _EVIDENCE :],
         }
         body = f"check {check.name} raised {kind}"
         self._emit(names.EVENT_EXCEPTION, ERROR, body, told, None, result.trace_id, result.span_id)
@@ -92,8 +95,8 @@ class Events:
             fixed64(11, int(now * NANO)),
             integer(2, severity[0]),
             text(3, severity[1]),
-            message(5, any_value(body)),
-            attributes(6, told.items()),
+            message(5, any_value(self._redact(body))),
+            attributes(6, self._redact.value(told).items()),
             text(12, name),
         ]
         if trace_id:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from opentelemetry import _logs, metrics, trace
 
+from otelhealth.checks.secret import secrets_of
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.model import ExportPath, MetricFamily
+from otelhealth.redaction import Redactor
 from otelhealth.spool import Otlp, SignalName, Spool
 from otelhealth.spool.place import Place
 from otelhealth.telemetry.encode import Pace, encode
@@ -41,13 +43,14 @@ _LAST_RETRIES = 1.0  # seconds at the end for a gRPC receiver that is down; one 
 class Telemetry:
     """What leaves the agent. Without an endpoint nothing is sent and no thread runs; figures are kept all the same."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - called by `prepare` alone
         self,
         settings: TelemetrySettings,
         resource: Mapping[str, str],
         receivers: Mapping[SignalName, Otlp],
         place: Place | None,
         clock: Clock,
+        redact: Redactor,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -59,30 +62,34 @@ class Telemetry:
         self._exporters: list[Exporter] = []
         spans, records = self._items("traces"), self._items("logs")
         self._metrics()
-        self.tracer = Tracer(spans.put if spans else None, clock)
+        self.tracer = Tracer(spans.put if spans else None, clock, redact)
         self.spans = Spans(self.tracer)
-        self.events = Events(records.put if records else None, clock)
+        self.events = Events(records.put if records else None, clock, redact)
         self.windows = Windows(clock)
         self.export_path = export_path(settings, resource.get("service.instance.id", ""))
         self._sdk: SdkProviders | None = None
         self._sdk_lock = threading.Lock()
 
     @classmethod
-    def prepare(
+    def prepare(  # noqa: PLR0913, PLR0917 - most have their default
         cls,
         settings: TelemetrySettings,
         identity: Identity,
         clock: Clock = SYSTEM,
         environ: Mapping[str, str] = os.environ,
         store: Path | str = MEMORY,
+        redact: Redactor | None = None,
     ) -> Telemetry:
         """What `settings` below `OTEL_*` of `environ` say; OtelHealthError where a library or file is missing.
 
-        The spool is kept beside the `store`; with one in memory in memory.
+        The spool is kept beside the `store`; with one in memory in memory. `redact` keeps secrets out of spans and
+        events, and learns those of `settings`.
         """
         chosen = settings.with_environment(environ)
         place = place_of(chosen.otlp.spool, identity, store)
-        return cls(chosen, build_resource(identity, environ), _receivers(chosen), place, clock)
+        redact = Redactor() if redact is None else redact
+        redact.learn(secrets_of(chosen))
+        return cls(chosen, build_resource(identity, environ), _receivers(chosen), place, clock, redact)
 
     def start(self) -> Self:
         """Start the threads that send; what an earlier process could not deliver goes first."""

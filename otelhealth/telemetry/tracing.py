@@ -19,6 +19,7 @@ from opentelemetry.trace.span import TraceState
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from otelhealth.clock import Clock
+from otelhealth.redaction import Redactor
 from otelhealth.telemetry.wire import attribute, fixed64, integer, message, text, varint
 
 NANO = 1_000_000_000
@@ -76,11 +77,12 @@ class Span(trace.Span):
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         at = self._tracer.now() if timestamp is None else timestamp
-        self._add(11, fixed64(1, at) + text(2, name) + _encoded(3, attributes))
+        redact = self._tracer.redact
+        self._add(11, fixed64(1, at) + text(2, redact(name)) + _encoded(3, redact.value(attributes)))
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
         ids = message(1, context.trace_id.to_bytes(16, "big")) + message(2, context.span_id.to_bytes(8, "big"))
-        self._add(13, ids + _encoded(4, attributes))
+        self._add(13, ids + _encoded(4, self._tracer.redact.value(attributes)))
 
     def _add(self, field: int, encoded: bytes) -> None:
         if not self._ended and len(self._more) < _LIMIT:
@@ -95,7 +97,7 @@ class Span(trace.Span):
         told = status.description if isinstance(status, Status) else description
         if self._ended or code is StatusCode.UNSET:
             return
-        said = text(2, told) if told and code is StatusCode.ERROR else b""
+        said = text(2, self._tracer.redact(told)) if told and code is StatusCode.ERROR else b""
         self._status = message(15, said + integer(3, code.value))
 
     def record_exception(
@@ -115,7 +117,12 @@ class Span(trace.Span):
     def end(self, end_time: int | None = None) -> None:
         if not self._ended:
             self._ended = True
+            self._conceal(self._tracer.redact)
             self._tracer.put(self._encode(self._tracer.now() if end_time is None else end_time))
+
+    def _conceal(self, redact: Redactor) -> None:
+        if redact and not (redact.is_clean((self._name,)) and redact.is_clean(self._attributes.values())):
+            self._name, self._attributes = redact(self._name), redact.value(self._attributes)
 
     def _encode(self, end: int) -> bytes:
         """As field 2 of ScopeSpans."""
@@ -139,7 +146,8 @@ class Span(trace.Span):
 class Tracer(trace.Tracer):
     """Makes spans; without a `put` they only carry their ids, so that a run still has a trace id."""
 
-    def __init__(self, put: Put | None, clock: Clock) -> None:
+    def __init__(self, put: Put | None, clock: Clock, redact: Redactor | None = None) -> None:
+        self.redact = Redactor() if redact is None else redact
         self.put: Put = put or _nowhere
         self.recording = put is not None
         self._clock = clock
