@@ -127,7 +127,10 @@ class Assembler:
         for key in rule.path:
             node = node.child(key) or node
         at_key = isinstance(node.value, list | dict)
-        self.problems.append(place_problem(node, rule.path, Said(rule.sentence, rule.remedy), at_key=at_key))
+        said = Said(rule.sentence, rule.remedy)
+        if node.origin and not at_key:
+            said = Said(f"{node.origin} gives a name that is not there", "name one that stands in the configuration")
+        self.problems.append(place_problem(node, rule.path, said, at_key=at_key))
 
 
 def _texts(node: Node | None, key: str) -> list[str]:
