@@ -75,7 +75,7 @@ async def told_by_an_agent(tmp_path: Path, receiver: Receiver, ports: tuple[int,
             told[f"record of {name}"] = await get(f"{agent.url}/health/checks/{name}")
             told[f"history of {name}"] = await get(f"{agent.url}/health/checks/{name}/history")
     told |= {f"{request.path} {number}": request.body for number, request in enumerate(receiver.requests)}
-    told |= {file.name: file.read_bytes() for file in tmp_path.glob("store.db*")}
+    told |= {file.name: file.read_bytes() for file in tmp_path.glob("*.db*")}
     assert {request.path for request in receiver.requests} == {"/v1/traces", "/v1/metrics", "/v1/logs"}
     return told
 
