@@ -60,8 +60,8 @@ class Wire(Empty):
 class Probed(Empty):
     """The kind's probe by the runner: deadline, measurements, levels."""
 
-    def __init__(self, config: Config, clock: Clock) -> None:
-        super().__init__(config, clock)
+    def __init__(self, config: Config, clock: Clock, role: str = "agent") -> None:
+        super().__init__(config, clock, role)
         self.runner = Runner(clock, self.threads, Around(None), trace.NoOpTracer())
 
     async def beat(self, check: Check, due: float, lane: str) -> None:

@@ -135,7 +135,7 @@ class DnsCheck(Check):
 
         question = dns.message.make_query(self.query, self.type, use_edns=0, payload=1232)
         where = f"name server {host}:{port}"
-        seconds = max(0.01, seconds - 0.01)  # before the deadline that would only say `timeout`
+        seconds = max(0.01, min(seconds - 0.01, seconds * 0.95))  # before the deadline that would only say `timeout`
         try:
             if self.tcp:
                 return await dns.asyncquery.tcp(question, host, seconds, port)
