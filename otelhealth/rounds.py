@@ -22,6 +22,7 @@ from otelhealth.model import CheckResult, StateChange, Status
 from otelhealth.once import Around
 from otelhealth.redaction import Redactor
 from otelhealth.store import Store, StoreSettings, default_path
+from otelhealth.telemetry import runtime
 from otelhealth.telemetry.resource import Identity
 from otelhealth.telemetry.setup import Telemetry
 from otelhealth.telemetry.windows import HTTP_CHECKS
@@ -102,6 +103,7 @@ class Rounds:
             async with asyncio.timeout(SAMPLE_EVERY):
                 await self.threads.run(SAMPLER, self.sampler.read_disks)
         self.host = self.sampler.sample()
+        self.instruments.set(runtime.TASKS, (), len(asyncio.all_tasks()))
         self.store.counter(WINDOWS, self.telemetry.windows.snapshot())
 
     def raised(self, check: Check, result: CheckResult, error: BaseException) -> None:
@@ -159,11 +161,12 @@ class Rounds:
         self.instruments.forget(name)
 
     async def tick_for_ever(self) -> None:
-        while True:
-            self.tick()
-            due = self.clock.monotonic() + SECOND
-            await asyncio.sleep(SECOND)
-            self.instruments.loop_lag(max(0.0, self.clock.monotonic() - due))
+        with runtime.pauses(self.instruments.gc_pause):
+            while True:
+                self.tick()
+                due = self.clock.monotonic() + SECOND
+                await asyncio.sleep(SECOND)
+                self.instruments.loop_lag(max(0.0, self.clock.monotonic() - due))
 
     async def sample_for_ever(self) -> None:
         await self.sample()

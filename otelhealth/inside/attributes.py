@@ -11,15 +11,7 @@ from urllib.parse import unquote_plus
 from opentelemetry.util.types import AttributeValue
 from starlette.types import Scope
 
-METHOD = "http.request.method"
-STATUS = "http.response.status_code"
-ROUTE = "http.route"
-ERROR_TYPE = "error.type"
-SCHEME = "url.scheme"
-PROTOCOL = "network.protocol.name"
-VERSION = "network.protocol.version"
-SYNTHETIC = "user_agent.synthetic.type"
-AGENT = "user_agent.original"
+from otelhealth.telemetry import application as told
 
 OTHER = "_OTHER"
 _MOST = 2048  # characters of what a client says
@@ -44,8 +36,8 @@ _SECRET = frozenset(  # keys of a query, in lower case: those of the conventions
 
 def known_methods(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
     """Those of the conventions, or the list in OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS instead."""
-    told = environ.get("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "")
-    return frozenset(filter(None, (name.strip() for name in told.split(",")))) or _METHODS
+    named = environ.get("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "")
+    return frozenset(filter(None, (name.strip() for name in named.split(",")))) or _METHODS
 
 
 def route_path(scope: Scope) -> str:
@@ -92,22 +84,22 @@ def _is_secret(key: str) -> bool:
 def of_request(scope: Scope, host: bytes, agent: bytes) -> dict[str, AttributeValue]:
     """What a span begins with; for a WebSocket too. `host` and `agent` are the values of these headers."""
     scheme = scope.get("scheme", "http")
-    told: dict[str, AttributeValue] = {SCHEME: scheme, "url.path": scope["path"][:_MOST]}
+    begun: dict[str, AttributeValue] = {told.SCHEME: scheme, "url.path": scope["path"][:_MOST]}
     if query := scope.get("query_string"):
-        told["url.query"] = redacted_query(query)
+        begun["url.query"] = redacted_query(query)
     name, port = authority(host) if host else (scope.get("server") or ("", None))
     if name:
-        told["server.address"] = name
+        begun["server.address"] = name
         if port := port or _PORTS.get(scheme):
-            told["server.port"] = port
+            begun["server.port"] = port
     if client := scope.get("client"):
-        told["client.address"] = client[0]
+        begun["client.address"] = client[0]
         if client[1]:
-            told["client.port"] = client[1]
+            begun["client.port"] = client[1]
     if version := scope.get("http_version"):
-        told[VERSION] = version
+        begun[told.VERSION] = version
     if agent:
-        told[AGENT] = agent[:_MOST].decode("latin-1")
+        begun[told.AGENT] = agent[:_MOST].decode("latin-1")
         if is_probe(agent):
-            told[SYNTHETIC] = "test"
-    return told
+            begun[told.SYNTHETIC] = "test"
+    return begun

@@ -8,8 +8,10 @@ from opentelemetry.trace import TracerProvider
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from otelhealth.inside.attributes import is_probe_path, route_path
+from otelhealth.inside.propagation import Propagation
 from otelhealth.inside.requests import Observe, Requests
 from otelhealth.inside.route import Routes, follow_quart
+from otelhealth.inside.sockets import Sockets
 from otelhealth.version import __version__
 
 SCOPE = "otelhealth"
@@ -18,7 +20,8 @@ SEEN = "otelhealth.seen"  # in the scope of a request that a middleware of ours 
 
 
 class TelemetryMiddleware:
-    """Around any ASGI application: a server span and a duration for each request, by the stable conventions.
+    """Around any ASGI application: a server span and a duration for each request, by the stable conventions; figures of
+    its WebSockets.
 
     Without providers those of the process are used. Requests for `/health`, `/metrics` and `/ping` are passed through.
     """
@@ -31,17 +34,26 @@ class TelemetryMiddleware:
         meter_provider: MeterProvider | None = None,
         spans: bool = True,
         figures: bool = True,
+        websocket: bool = True,
         observe: Observe | None = None,
     ) -> None:
         self.app = app
         tracer = trace.get_tracer(SCOPE, __version__, tracer_provider, SCHEMA)
         meter = metrics.get_meter(SCOPE, __version__, meter_provider, SCHEMA)
-        self._requests = Requests(tracer, meter, Routes(), spans=spans, figures=figures, observe=observe)
+        routes, propagation = Routes(), Propagation()
+        self._requests = Requests(tracer, meter, routes, propagation, spans=spans, figures=figures, observe=observe)
+        self._sockets = Sockets(tracer, meter, routes, propagation, spans=spans) if websocket else None
         follow_quart()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or SEEN in scope or is_probe_path(route_path(scope)):
+        kind = scope["type"]
+        if kind not in ("http", "websocket") or SEEN in scope or is_probe_path(route_path(scope)):
             await self.app(scope, receive, send)
             return
         scope[SEEN] = True
-        await self._requests.serve(self.app, scope, receive, send)
+        if kind == "http":
+            await self._requests.serve(self.app, scope, receive, send)
+        elif self._sockets is not None:
+            await self._sockets.serve(self.app, scope, receive, send)
+        else:
+            await self.app(scope, receive, send)

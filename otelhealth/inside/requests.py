@@ -13,14 +13,13 @@ from opentelemetry.trace import SpanKind, StatusCode, Tracer
 from opentelemetry.util.types import AttributeValue
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from otelhealth.inside import attributes as named
+from otelhealth.inside.attributes import OTHER, is_probe, known_methods, of_request
 from otelhealth.inside.propagation import Propagation
 from otelhealth.inside.route import Routes
+from otelhealth.telemetry import application as told
+from otelhealth.telemetry.names import ERROR_TYPE
 from otelhealth.telemetry.tracing import exception_type
 
-DURATION = "http.server.request.duration"
-ACTIVE = "http.server.active_requests"
-BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)  # of the conventions
 INCOMPLETE = "incomplete_response"
 Observe = Callable[[float, bool], None]  # seconds, whether it failed
 
@@ -29,22 +28,32 @@ class Requests:
     """What all requests of one application share. `spans` and `figures` say which of both are made here."""
 
     def __init__(  # noqa: PLR0913 - made by the middleware only
-        self, tracer: Tracer, meter: Meter, routes: Routes, *, spans: bool, figures: bool, observe: Observe | None
+        self,
+        tracer: Tracer,
+        meter: Meter,
+        routes: Routes,
+        propagation: Propagation,
+        *,
+        spans: bool,
+        figures: bool,
+        observe: Observe | None,
     ) -> None:
         self.tracer = tracer
         self.routes = routes
         self.spans = spans
         self.figures = figures
         self.observe = observe
-        self.methods = named.known_methods()
-        self.propagation = Propagation()
+        self.methods = known_methods()
+        self.propagation = propagation
         self.active: dict[tuple[str, str], int] = {}
         if figures:
+            metric = told.REQUESTS
             self.duration = meter.create_histogram(
-                DURATION, "s", "Duration of HTTP server requests.", explicit_bucket_boundaries_advisory=BOUNDS
+                metric.name, metric.unit, metric.description, explicit_bucket_boundaries_advisory=told.REQUEST_SECONDS
             )
+            metric = told.REQUESTS_ACTIVE
             meter.create_observable_up_down_counter(
-                ACTIVE, [self._observe_active], "{request}", "Number of active HTTP server requests."
+                metric.name, [self._observe_active], metric.unit, metric.description
             )
 
     async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +72,7 @@ class Requests:
 
     def _observe_active(self, _options: CallbackOptions) -> Iterable[Observation]:
         for (method, scheme), count in list(self.active.items()):
-            yield Observation(count, {named.METHOD: method, named.SCHEME: scheme})
+            yield Observation(count, {told.METHOD: method, told.SCHEME: scheme})
 
 
 class Exchange:
@@ -82,19 +91,19 @@ class Exchange:
         self._status = 0
         self._answered = self._done = self._trailers = self._disconnected = False
         said: str = scope["method"]
-        method = said if said in requests.methods else named.OTHER
+        method = said if said in requests.methods else OTHER
         host, agent, traced = requests.propagation.read(scope["headers"])
-        self._counted = requests.figures and not named.is_probe(agent)
+        self._counted = requests.figures and not is_probe(agent)
         self._key = (method, scope.get("scheme", "http"))
         if self._counted:
             requests.active[self._key] = requests.active.get(self._key, 0) + 1
         self.context = requests.propagation.extract(scope["headers"]) if traced else otel_context.get_current()
         if requests.spans:
-            told = named.of_request(scope, host, agent)
-            told[named.METHOD] = method
-            if method is named.OTHER:
-                told["http.request.method_original"] = said[:64]
-            self._span = requests.tracer.start_span(_verb(method), self.context, SpanKind.SERVER, told)
+            begun = of_request(scope, host, agent)
+            begun[told.METHOD] = method
+            if method is OTHER:
+                begun["http.request.method_original"] = said[:64]
+            self._span = requests.tracer.start_span(_verb(method), self.context, SpanKind.SERVER, begun)
             self.context = trace.set_span_in_context(self._span, self.context)
 
     async def receive(self) -> Message:
@@ -132,10 +141,10 @@ class Exchange:
             self._end(found, problem)
         if self._counted:
             requests.active[self._key] -= 1
-            told = {named.METHOD: self._key[0], named.SCHEME: self._key[1], **found}
+            found[told.METHOD], found[told.SCHEME] = self._key
             if version := self._scope.get("http_version"):
-                told[named.VERSION] = version
-            requests.duration.record(took, told, self.context)
+                found[told.VERSION] = version
+            requests.duration.record(took, found, self.context)
             if requests.observe is not None:
                 requests.observe(took, problem is not None)
 
@@ -152,16 +161,16 @@ class Exchange:
     def _found(self, problem: str | None) -> dict[str, AttributeValue]:
         found: dict[str, AttributeValue] = {}
         if route := self._requests.routes.template(self._scope):
-            found[named.ROUTE] = route
+            found[told.ROUTE] = route
         if self._status:
-            found[named.STATUS] = self._status
+            found[told.STATUS] = self._status
         if problem is not None:
-            found[named.ERROR_TYPE] = problem
+            found[ERROR_TYPE] = problem
         return found
 
     def _end(self, found: dict[str, AttributeValue], problem: str | None) -> None:
         span = self._span
-        if route := found.get(named.ROUTE):
+        if route := found.get(told.ROUTE):
             span.update_name(f"{_verb(self._key[0])} {route}")
         span.set_attributes(found)
         if problem is not None:
@@ -170,7 +179,7 @@ class Exchange:
 
 
 def _verb(method: str) -> str:
-    return "HTTP" if method is named.OTHER else method
+    return "HTTP" if method is OTHER else method
 
 
 def _ends(kind: str, message: Message, trailers: bool) -> bool:

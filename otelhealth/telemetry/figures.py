@@ -7,7 +7,7 @@ from typing import Literal
 
 from otelhealth.clock import Clock
 from otelhealth.model import Attributes, MetricFamily, MetricPoint, ServiceStatus
-from otelhealth.telemetry import names
+from otelhealth.telemetry import names, runtime
 from otelhealth.telemetry.names import Metric
 from otelhealth.telemetry.series import Buckets, Number, Table
 
@@ -17,7 +17,7 @@ class Figures:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._tables = {metric.name: Table(metric) for metric in names.METRICS}
+        self._tables = {metric.name: Table(metric) for metric in (*names.METRICS, *runtime.METRICS)}
         self._prepare()
 
     def _prepare(self) -> None:
@@ -27,6 +27,8 @@ class Figures:
         for outcome in ("accepted", "refused"):
             self.set(names.RELOADS, ((names.OUTCOME, outcome),), 0)
         self.set(names.THREADS_BLOCKED, (), 0)
+        for generation in runtime.GENERATIONS:
+            self._buckets(runtime.GC_PAUSE, generation)
 
     def service(self, status: ServiceStatus, score: float) -> None:
         """The service's state, and its score from 0 to 100 (it leaves as a ratio)."""
@@ -50,6 +52,9 @@ class Figures:
 
     def loop_lag(self, seconds: float) -> None:
         self._buckets(names.LOOP_LAG, ()).record(seconds)
+
+    def gc_pause(self, generation: Attributes, seconds: float) -> None:
+        self._buckets(runtime.GC_PAUSE, generation).record(seconds)
 
     def config_reload(self, outcome: Literal["accepted", "refused"]) -> None:
         self.count(names.RELOADS, ((names.OUTCOME, outcome),), 1)

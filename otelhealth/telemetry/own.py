@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from otelhealth.clock import Clock
-from otelhealth.telemetry import names
+from otelhealth.telemetry import names, runtime
 from otelhealth.telemetry.instruments import Instruments
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class OwnProcess:
-    """Sets the `process.*` figures of this process."""
+    """Sets the `process.*` and `cpython.*` figures of this process."""
 
     def __init__(self, instruments: Instruments, clock: Clock) -> None:
         self._instruments = instruments
@@ -33,6 +33,8 @@ class OwnProcess:
         put(names.PROCESS_CPU, ((names.CPU_MODE, "system"),), times.system)
         put(names.PROCESS_UPTIME, (), max(0.0, self._clock.time() - process.create_time()))
         put(names.PROCESS_THREADS, (), threading.active_count())
+        for figure in runtime.collections():
+            put(*figure)
         with suppress(psutil.Error):  # a system may refuse them, even of oneself
             put(names.PROCESS_MEMORY, (), process.memory_info().rss)
         with suppress(psutil.Error, OSError, AttributeError):  # AttributeError: Windows has none

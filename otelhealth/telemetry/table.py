@@ -12,14 +12,14 @@ from pathlib import Path
 
 from otelhealth.checks.registry import all_kinds
 from otelhealth.errors import OtelHealthError
-from otelhealth.telemetry import names
+from otelhealth.telemetry import application, names, runtime
 from otelhealth.telemetry.bound import metric_of
 from otelhealth.telemetry.names import Metric, Record
 
 
 def metrics() -> list[Metric]:
     """The agent's own metrics, then those of the kinds by name; OtelHealthError where two declare one differently."""
-    own = {metric.name: metric for metric in names.METRICS}
+    own = {metric.name: metric for metric in (*names.METRICS, *runtime.METRICS)}
     found, kinds = dict(own), defaultdict[str, list[str]](list)
     for kind, check in all_kinds().items():
         for metric in (metric_of(quantity) for quantity in check.quantities if quantity.metric):
@@ -40,13 +40,22 @@ def _when(own: Metric | None, kinds: list[str]) -> str:
 
 def markdown() -> str:
     """The tables of metrics, spans and events."""
-    lines = ["## Metrics", "", "| metric | instrument, unit | attributes | when |", "|---|---|---|---|"]
-    lines += [
-        f"| `{metric.name}`<br>{metric.description} | {metric.instrument}, {_unit(metric)} "
-        f"| {_keys(metric.attributes)} | {metric.when} |"
-        for metric in metrics()
+    lines = [
+        *_metrics("Metrics", metrics()),
+        *_records("Spans", names.SPANS),
+        *_records("Events", names.EVENTS),
+        *_metrics("Metrics of an application", application.METRICS),
+        *_records("Spans of an application", application.SPANS),
+        *_records("Events of an application", application.EVENTS),
     ]
-    return "\n".join([*lines, *_records("Spans", names.SPANS), *_records("Events", names.EVENTS), ""])
+    return "\n".join([*lines[1:], ""])
+
+
+def _metrics(title: str, metrics: Iterable[Metric]) -> Iterator[str]:
+    yield from ("", f"## {title}", "", "| metric | instrument, unit | attributes | when |", "|---|---|---|---|")
+    for metric in metrics:
+        what = f"`{metric.name}`<br>{metric.description} | {metric.instrument}, {_unit(metric)}"
+        yield f"| {what} | {_keys(metric.attributes)} | {metric.when} |"
 
 
 def _records(title: str, records: Iterable[Record]) -> Iterator[str]:

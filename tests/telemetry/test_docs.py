@@ -10,7 +10,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from otelhealth.checks.base import Check
 from otelhealth.checks.registry import all_kinds
 from otelhealth.model import CheckResult, Measurement, ServiceStatus, StateChange, Status
-from otelhealth.telemetry import Telemetry, names, table
+from otelhealth.telemetry import Telemetry, names, runtime, table
 from tests.telemetry.conftest import Open
 from tests.telemetry.receiver import Answer, Receiver, attributes, points
 from tests.waiting import eventually
@@ -75,6 +75,7 @@ def use_everything(telemetry: Telemetry) -> None:
     telemetry.instruments.scheduler_lag("fast", 0.001)
     telemetry.instruments.skipped("still_running")
     telemetry.instruments.loop_lag(0.001)
+    telemetry.instruments.set(runtime.TASKS, (), 3)
     telemetry.events.agent_start("started")
     telemetry.events.agent_stop("stopped")
 
