@@ -17,7 +17,7 @@ OTHER = "_OTHER"
 _MOST = 2048  # characters of what a client says
 _METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
-_AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:@/?#\[\]\s]+))(?::(\d{1,5}))?")
+_AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:@/?#\[\]\s]+))(?::(\d{1,5}))?")
 _PROBE_PATH = re.compile(r"/(?:health|metrics|ping)(?:/|$)")
 _PROBES = (  # how those who only look whether a service is well call themselves
     *(b"otelhealth/", b"kube-probe/", b"Prometheus/", b"Blackbox Exporter", b"ELB-HealthChecker/", b"GoogleHC/"),
