@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import logging
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -14,28 +15,56 @@ from otelhealth.inside.attributes import route_path
 from otelhealth.inside.life import Life, Watched
 from otelhealth.inside.lifespan import Lifespan
 from otelhealth.inside.middleware import SEEN, TelemetryMiddleware
-from otelhealth.inside.providers import provide
+from otelhealth.inside.official import official
+from otelhealth.inside.others import OFFICIAL, Others, find
+from otelhealth.inside.providers import application_has_its_own, provide
 from otelhealth.server.answers import refusal
+from otelhealth.telemetry.windows import APPLICATION
 
+log = logging.getLogger("otelhealth")
 _NO_AGENT = refusal(503, "no agent works in this application", "the application's log says why")
+
+
+Instrumentation = Literal["own", "official", "off"]
+
+
+class Choices(NamedTuple):
+    """What the caller of `instrument` chose."""
+
+    checks: tuple[Watched, ...] = ()
+    instrumentation: Instrumentation = "own"
+    websocket: bool = True
+    path_prefix: str = ""
 
 
 class Service:
     """An application with its agent: one ASGI callable."""
 
-    def __init__(
-        self, app: ASGIApp, config: Config, sources: Sources, checks: Sequence[Watched], path_prefix: str
-    ) -> None:
+    def __init__(self, app: ASGIApp, config: Config, sources: Sources, choices: Choices) -> None:
         self.app = app
-        self.life = Life(config, sources, checks, self._prepared)
+        self.life = Life(config, sources, choices.checks, self._prepared)
+        self._choices = choices
         self._traced = app
-        self._prefix = path_prefix
         self._answers = config.server.enabled
 
     def _prepared(self, agent: Agent) -> None:
-        found = provide(agent.telemetry)
+        """Put around the application what records it, before it starts."""
+        others = find(self.app, providers=application_has_its_own())
+        found, app = provide(agent.telemetry), self.app
+        if self._choices.instrumentation == "off":
+            return
+        if self._choices.instrumentation == "official" and not others.spans:
+            app, others = official(app, found), Others(OFFICIAL, OFFICIAL)
+        if others.spans or others.figures:
+            log.info("spans of requests: %s; their durations: %s", others.spans or "ours", others.figures or "ours")
+        windows = agent.telemetry.windows
         self._traced = TelemetryMiddleware(
-            self.app, tracer_provider=found.tracers, meter_provider=found.meters, observe=found.observe
+            app,
+            tracer_provider=found.tracers,
+            meter_provider=found.meters,
+            websocket=self._choices.websocket,
+            others=others,
+            observe=None if found.read_back and not others.elsewhere else partial(windows.add, APPLICATION),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,13 +84,13 @@ class Service:
 
     def _endpoint(self, scope: Scope) -> str:
         """The path of an endpoint of the agent; "" for the application's own."""
-        path = route_path(scope)
-        if not path.startswith(self._prefix):
+        path, prefix = route_path(scope), self._choices.path_prefix
+        if not path.startswith(prefix):
             return ""
-        path = path[len(self._prefix) :]
+        path = path[len(prefix) :]
         if (path.startswith("/health") and path[7:8] in ("", "/")) or path == "/metrics":
             return path
-        return path if path == "/openapi.json" and self._prefix else ""
+        return path if path == "/openapi.json" and prefix else ""
 
 
 class InstrumentedApp:

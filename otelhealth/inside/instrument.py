@@ -4,37 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from otelhealth.agent import read
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.errors import OtelHealthError
-from otelhealth.inside.app import InstrumentedApp, Service
+from otelhealth.inside.app import Choices, Instrumentation, InstrumentedApp, Service
 from otelhealth.inside.life import Watched
+from otelhealth.inside.official import prepare
 
 App = TypeVar("App")
 
 
-def instrument(
+def instrument(  # noqa: PLR0913 - each has a default that fits
     app: App,
     config: Config | Mapping[str, Any] | Path | str | None = None,
     *,
     service: str | None = None,
     checks: Iterable[Watched] = (),
+    instrumentation: Instrumentation = "own",
+    websocket: bool = True,
     path_prefix: str = "",
 ) -> App:
     """The application, traced and measured, with a health agent in its lifespan and `/health*` on its own port.
 
     `config` is a path, a mapping, a Config, or None for what `otelhealth run` would find. `service` names the service,
-    above the configuration; `checks` are watched besides the configured ones; `path_prefix` moves `/health*` and
-    `/metrics` below it. Raises ConfigError for a bad configuration, at once; an agent that cannot start fails the
-    application's startup.
+    above the configuration; `checks` are watched besides the configured ones. `instrumentation` records the requests:
+    our own, the `official` one (pip install 'otelhealth[official]'), or none but those that are there already (`off`);
+    `websocket=False` leaves WebSockets alone. `path_prefix` moves `/health*` and `/metrics` below it.
+
+    Raises ConfigError for a bad configuration and OtelHealthError for a bad setting, at once. An agent that cannot
+    start fails the application's startup.
     """
+    if instrumentation not in get_args(Instrumentation):
+        raise OtelHealthError(
+            f"instrumentation is {instrumentation!r}", f"choose one of {', '.join(get_args(Instrumentation))}"
+        )
     if (path_prefix and not path_prefix.startswith("/")) or path_prefix.endswith("/"):
         raise OtelHealthError(f"path_prefix is {path_prefix!r}", "write it as '/ops': from a slash, without one behind")
     sources = Sources()
     found = read(config, sources)
     if service is not None:
         found = found.model_copy(update={"service": found.service.model_copy(update={"name": service})})
-    return cast("App", InstrumentedApp(Service(cast("Any", app), found, sources, tuple(checks), path_prefix)))
+    if instrumentation == "official":
+        prepare()
+    choices = Choices(tuple(checks), instrumentation, websocket, path_prefix)
+    return cast("App", InstrumentedApp(Service(cast("Any", app), found, sources, choices)))

@@ -3,51 +3,49 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 from opentelemetry.util.types import Attributes
 
-from otelhealth.inside.requests import Observe
+from otelhealth.inside.others import is_unset
 from otelhealth.telemetry import Telemetry
 from otelhealth.telemetry.lazy import LazyLoggers, LazyMeters, LazyTracers
-from otelhealth.telemetry.windows import APPLICATION
 
-_DEFERRED = {"ProxyTracerProvider", "_ProxyMeterProvider", "ProxyLoggerProvider"}  # the API's, until one is set
 _current: list[Telemetry] = []  # of the application started last; what the global providers lead to
 
 
-@dataclass(frozen=True, slots=True)
-class Providers:
-    """`observe` is told of each request where the figures cannot be read back."""
+class Providers(NamedTuple):
+    """`read_back`: the figures come to the agent by themselves, for the meters are its own."""
 
     tracers: TracerProvider
     meters: MeterProvider
-    observe: Observe | None
+    read_back: bool
 
 
 def provide(telemetry: Telemetry) -> Providers:
     """The providers for the application; the process's are set to the agent's where nobody set them."""
     _current[:] = [telemetry]
-    if _unset(trace.get_tracer_provider()):
+    if is_unset(trace.get_tracer_provider()):
         trace.set_tracer_provider(LazyTracers(lambda: _current[0].tracer_provider))
-    if _unset(metrics.get_meter_provider()):
+    if is_unset(metrics.get_meter_provider()):
         metrics.set_meter_provider(LazyMeters(lambda: _current[0].meter_provider))
-    if _unset(_logs.get_logger_provider()):
+    if is_unset(_logs.get_logger_provider()):
         _logs.set_logger_provider(LazyLoggers(lambda: _current[0].logger_provider))
     tracers, meters = trace.get_tracer_provider(), metrics.get_meter_provider()
     if isinstance(tracers, LazyTracers):
         tracers = _own_tracers(telemetry)
     if isinstance(meters, LazyMeters):
-        return Providers(tracers, telemetry.meter_provider, None)
-    return Providers(tracers, meters, lambda took, failed: telemetry.windows.add(APPLICATION, took, failed))
+        return Providers(tracers, telemetry.meter_provider, read_back=True)
+    return Providers(tracers, meters, read_back=False)
 
 
-def _unset(provider: object) -> bool:
-    """The API does not tell; its deferred providers are known by their names."""
-    return type(provider).__name__ in _DEFERRED and type(provider).__module__.startswith("opentelemetry.")
+def application_has_its_own() -> bool:
+    """Whether the application, not an agent before this one, set providers."""
+    providers = trace.get_tracer_provider(), metrics.get_meter_provider()
+    return not all(is_unset(each) or isinstance(each, (LazyTracers, LazyMeters)) for each in providers)
 
 
 def _own_tracers(telemetry: Telemetry) -> TracerProvider:

@@ -14,6 +14,7 @@ from opentelemetry.util.types import AttributeValue
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from otelhealth.inside.attributes import OTHER, is_probe, known_methods, of_request
+from otelhealth.inside.others import QUIET, Others, outer
 from otelhealth.inside.propagation import Propagation
 from otelhealth.inside.route import Routes
 from otelhealth.telemetry import application as told
@@ -25,28 +26,25 @@ Observe = Callable[[float, bool], None]  # seconds, whether it failed
 
 
 class Requests:
-    """What all requests of one application share. `spans` and `figures` say which of both are made here."""
+    """What all requests of one application share. What `others` record is not recorded here."""
 
-    def __init__(  # noqa: PLR0913 - made by the middleware only
+    def __init__(  # noqa: PLR0913, PLR0917 - made by the middleware only
         self,
         tracer: Tracer,
         meter: Meter,
         routes: Routes,
         propagation: Propagation,
-        *,
-        spans: bool,
-        figures: bool,
+        others: Others,
         observe: Observe | None,
     ) -> None:
         self.tracer = tracer
         self.routes = routes
-        self.spans = spans
-        self.figures = figures
+        self.propagation = propagation
         self.observe = observe
         self.methods = known_methods()
-        self.propagation = propagation
         self.active: dict[tuple[str, str], int] = {}
-        if figures:
+        self._others = others
+        if not others.figures:
             metric = told.REQUESTS
             self.duration = meter.create_histogram(
                 metric.name, metric.unit, metric.description, explicit_bucket_boundaries_advisory=told.REQUEST_SECONDS
@@ -58,7 +56,15 @@ class Requests:
 
     async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer."""
-        exchange = Exchange(self, scope, receive, send)
+        around = outer()
+        spans = not (self._others.spans or around.spans)
+        figures = not (self._others.figures or around.figures)
+        if not spans and not figures and self.observe is None:
+            await app(scope, receive, send)
+            return
+        if spans and figures:
+            scope.update(QUIET)
+        exchange = Exchange(self, scope, receive, send, spans=spans, figures=figures)
         token = otel_context.attach(exchange.context)
         try:
             await app(scope, exchange.receive, exchange.send)
@@ -79,11 +85,13 @@ class Exchange:
     """One request on its way. Used by the tasks of this request alone."""
 
     __slots__ = (
-        *("_answered", "_begun", "_counted", "_disconnected", "_done", "_ended", "_key", "_receive", "_requests"),
-        *("_scope", "_send", "_span", "_status", "_trailers", "context"),
+        *("_answered", "_begun", "_disconnected", "_done", "_ended", "_figures", "_key", "_probe", "_receive"),
+        *("_requests", "_scope", "_send", "_span", "_status", "_trailers", "context"),
     )
 
-    def __init__(self, requests: Requests, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(  # noqa: PLR0913 - made in one place, above
+        self, requests: Requests, scope: Scope, receive: Receive, send: Send, *, spans: bool, figures: bool
+    ) -> None:
         self._begun = time.perf_counter()
         self._ended = 0.0
         self._requests = requests
@@ -93,12 +101,16 @@ class Exchange:
         said: str = scope["method"]
         method = said if said in requests.methods else OTHER
         host, agent, traced = requests.propagation.read(scope["headers"])
-        self._counted = requests.figures and not is_probe(agent)
+        self._probe = is_probe(agent)
+        self._figures = figures and not self._probe
         self._key = (method, scope.get("scheme", "http"))
-        if self._counted:
+        if self._figures:
             requests.active[self._key] = requests.active.get(self._key, 0) + 1
-        self.context = requests.propagation.extract(scope["headers"]) if traced else otel_context.get_current()
-        if requests.spans:
+        self._span: trace.Span | None = None
+        self.context = otel_context.get_current()
+        if spans:
+            if traced:
+                self.context = requests.propagation.extract(scope["headers"])
             begun = of_request(scope, host, agent)
             begun[told.METHOD] = method
             if method is OTHER:
@@ -137,16 +149,16 @@ class Exchange:
         took = (self._ended or time.perf_counter()) - self._begun
         problem = self._problem(error)
         found = self._found(problem)
-        if requests.spans:
-            self._end(found, problem)
-        if self._counted:
+        if self._span is not None:
+            self._end(self._span, found, problem)
+        if self._figures:
             requests.active[self._key] -= 1
             found[told.METHOD], found[told.SCHEME] = self._key
             if version := self._scope.get("http_version"):
                 found[told.VERSION] = version
             requests.duration.record(took, found, self.context)
-            if requests.observe is not None:
-                requests.observe(took, problem is not None)
+        if requests.observe is not None and not self._probe:
+            requests.observe(took, problem is not None)
 
     def _problem(self, error: BaseException | None) -> str | None:
         """`error.type`: an exception that left the application, a 5xx, an answer that was not given or broke off."""
@@ -168,8 +180,7 @@ class Exchange:
             found[ERROR_TYPE] = problem
         return found
 
-    def _end(self, found: dict[str, AttributeValue], problem: str | None) -> None:
-        span = self._span
+    def _end(self, span: trace.Span, found: dict[str, AttributeValue], problem: str | None) -> None:
         if route := found.get(told.ROUTE):
             span.update_name(f"{_verb(self._key[0])} {route}")
         span.set_attributes(found)

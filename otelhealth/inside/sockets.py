@@ -14,6 +14,7 @@ from opentelemetry.trace import SpanKind, StatusCode, Tracer
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from otelhealth.inside.attributes import OTHER, of_request
+from otelhealth.inside.others import QUIET, Others, outer
 from otelhealth.inside.propagation import Propagation
 from otelhealth.inside.route import Routes
 from otelhealth.telemetry import application as told
@@ -28,11 +29,11 @@ Key = tuple[str, ...]
 class Sockets:
     """What all WebSockets of one application share."""
 
-    def __init__(self, tracer: Tracer, meter: Meter, routes: Routes, propagation: Propagation, *, spans: bool) -> None:
+    def __init__(self, tracer: Tracer, meter: Meter, routes: Routes, propagation: Propagation, others: Others) -> None:
         self.tracer = tracer
         self.routes = routes
         self.propagation = propagation
-        self.spans = spans
+        self._others = others
         self.open: Counter[Key] = Counter()
         self.messages: Counter[Key] = Counter()
         self.closes: Counter[Key] = Counter()
@@ -49,7 +50,10 @@ class Sockets:
 
     async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application speak with its client."""
-        socket = _Socket(self, scope, receive, send)
+        spans = not (self._others.spans or outer().spans)
+        if spans:
+            scope.update(QUIET)
+        socket = _Socket(self, scope, receive, send, spans=spans)
         token = otel_context.attach(socket.context)
         try:
             await app(scope, socket.receive, socket.send)
@@ -71,17 +75,19 @@ class Sockets:
 class _Socket:
     """One connection."""
 
-    def __init__(self, sockets: Sockets, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, sockets: Sockets, scope: Scope, receive: Receive, send: Send, *, spans: bool) -> None:
         self._sockets = sockets
         self._scope, self._receive, self._send = scope, receive, send
         self._opened = 0.0  # monotonic seconds; 0 until the application accepts
         self._status = 0
         self._code: int | None = None
         self._route = ""
-        host, agent, traced = sockets.propagation.read(scope["headers"])
-        self.context = sockets.propagation.extract(scope["headers"]) if traced else otel_context.get_current()
-        self._span: trace.Span = trace.INVALID_SPAN
-        if sockets.spans:
+        self.context = otel_context.get_current()
+        self._span: trace.Span | None = None
+        if spans:
+            host, agent, traced = sockets.propagation.read(scope["headers"])
+            if traced:
+                self.context = sockets.propagation.extract(scope["headers"])
             begun = of_request(scope, host, agent)
             begun[told.METHOD] = "CONNECT" if scope.get("http_version", "1.1") >= "2" else "GET"
             begun[told.PROTOCOL] = "websocket"
@@ -130,11 +136,10 @@ class _Socket:
             sockets.duration.record(time.perf_counter() - self._opened, attributes, self.context)
         elif not self._status:
             self._status = 500 if problem else 403  # the server's answer to an application that did not accept
-        if sockets.spans:
-            self._end(code, problem)
+        if self._span is not None:
+            self._end(self._span, code, problem)
 
-    def _end(self, code: int, problem: str | None) -> None:
-        span = self._span
+    def _end(self, span: trace.Span, code: int, problem: str | None) -> None:
         if route := self._route or self._sockets.routes.template(self._scope):
             span.update_name(f"WS {route}")
             span.set_attribute(told.ROUTE, route)

@@ -1,0 +1,51 @@
+"""The official opentelemetry-instrumentation-asgi in our middleware's place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import MutableMapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, cast
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from otelhealth.errors import MissingLibraryError
+from otelhealth.inside.others import QUIET
+
+if TYPE_CHECKING:
+    from otelhealth.inside.providers import Providers
+
+_LIBRARY = "opentelemetry.instrumentation.asgi"
+_OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
+_PROBES = r"^[^/]*//[^/]*/(?:health|metrics|ping)(?:/|$)"
+
+
+def prepare(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Raises MissingLibraryError without it. It looks once at the convention it is to follow: the stable one."""
+    try:
+        found = find_spec(_LIBRARY)
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        raise MissingLibraryError("opentelemetry-instrumentation-asgi", "official")
+    chosen = [part.strip() for part in environ.get(_OPT_IN, "").split(",") if part.strip()]
+    if not {"http", "http/dup"} & set(chosen):
+        environ[_OPT_IN] = ",".join([*chosen, "http"])
+
+
+def official(app: ASGIApp, providers: Providers) -> ASGIApp:
+    """`app` as it instruments it: without a span for each message, without the requests for its health."""
+    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415 - of an extra
+
+    async def alone(scope: Scope, receive: Receive, send: Send) -> None:
+        scope.update(QUIET)
+        await app(scope, receive, send)
+
+    made: Any = OpenTelemetryMiddleware(
+        alone,
+        excluded_urls=_PROBES,
+        tracer_provider=providers.tracers,
+        meter_provider=providers.meters,
+        exclude_spans=["receive", "send"],
+    )
+    return cast("ASGIApp", made)
