@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from starlette.types import ASGIApp
 
@@ -31,6 +32,10 @@ from otelhealth.server.serve import Server
 from otelhealth.store import Store
 from otelhealth.telemetry.setup import Telemetry
 
+if TYPE_CHECKING:
+    from otelhealth.server.receiver import Receiver
+
+log = logging.getLogger("otelhealth")
 CLOSING = 5.0  # s that a stop may take, whatever the collector does
 
 
@@ -56,7 +61,8 @@ class Agent:
         self._listens = first.server.enabled and role == "agent"
         self._rounds = Rounds(first, clock, role)
         self._reload = Reload(first, sources, clock, self._apply, self._rounds.instruments.config_reload)
-        self._answers = Answers(first.service, self._rounds, self.run_checks, self._reload.record)
+        self._receiver = _receiver(first, self._rounds, role)
+        self._answers = Answers(first.service, self._rounds, self.run_checks, self._reload.record, self._receiver)
         self._app = create_app(self._answers, first.server, clock)
         self._server = Server(self._app, first.server)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -75,7 +81,10 @@ class Agent:
         try:
             if self._listens:
                 await self._server.start()
+            if self._receiver is not None:
+                await self._receiver.start()
         except BaseException:
+            await self._server.stop(0.0)
             await rounds.close(1.0)
             raise
         rounds.telemetry.start()
@@ -95,7 +104,7 @@ class Agent:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await resolve.close()
-        await self._server.stop(1.0)
+        await asyncio.gather(*(each.stop(1.0) for each in (self._server, self._receiver) if each is not None))
         rounds.telemetry.events.agent_stop(f"otelhealth stops watching {self._first.service.name}")
         await rounds.close(max(1.0, deadline - rounds.clock.monotonic()))
 
@@ -108,6 +117,11 @@ class Agent:
     def url(self) -> str:
         """Where it answers, from this machine; empty while it does not."""
         return self._server.url
+
+    @property
+    def receiver(self) -> str:
+        """Where it takes OTLP over HTTP, from this machine; empty while it does not."""
+        return self._receiver.url if self._receiver else ""
 
     @property
     def app(self) -> ASGIApp:
@@ -187,6 +201,17 @@ def read(config: Config | Mapping[str, Any] | Path | str | None, sources: Source
         return from_mapping(config, os.environ)
     file = Path(config) if config is not None else find(None, os.environ, Path.cwd())
     return load(file, os.environ, sources)
+
+
+def _receiver(config: Config, rounds: Rounds, role: str) -> Receiver | None:
+    if rounds.telemetry.receiving is None:
+        return None
+    if role != "agent":
+        log.warning("telemetry.receive is left aside: workers share no address; run an agent beside the application")
+        return None
+    from otelhealth.server.receiver import Receiver  # noqa: PLC0415 - 20 ms of a start, where nothing is received
+
+    return Receiver(rounds.telemetry.receiving, config.server.auth, rounds.telemetry, rounds.clock)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from otelhealth.checks.host import HostSample
 from otelhealth.clock import Clock
@@ -25,6 +25,9 @@ from otelhealth.records import (
 from otelhealth.store import Store
 from otelhealth.telemetry.setup import Telemetry
 from otelhealth.version import __version__
+
+if TYPE_CHECKING:
+    from otelhealth.server.receiver import Receiver
 
 LIVE = "live"
 GOOD = (Status.PASS, Status.WARN)
@@ -51,11 +54,13 @@ class Answers:
         rooms: Rooms,
         run_now: Callable[..., Awaitable[Mapping[str, CheckRecord]]],
         config: ConfigRecord,
+        receiver: Receiver | None = None,
     ) -> None:
         self.service = service
         self.rooms = rooms
         self.run_now = run_now
         self.config = config
+        self.receiver = receiver
         self._started = rooms.clock.monotonic()
 
     def revision(self) -> int:
@@ -105,6 +110,7 @@ class Answers:
                 "waiting": self.rooms.scheduler.waiting,
                 "threads_blocked": list(self.rooms.threads.blocked_owners),
                 "not_exported": dict(self.rooms.telemetry.instruments.refusals),
+                "receiver": self.receiver.record() if self.receiver else None,
             },
         )
 

@@ -124,6 +124,15 @@ class ConfigRecord(TypedDict):
     restart_needed: list[str]
 
 
+class ReceiverRecord(TypedDict):
+    """`agent.receiver` of the report: requests that were taken, by signal, and refused, by status."""
+
+    address: str
+    forwarded: list[str]
+    requests: dict[str, int]
+    refused: dict[str, int]
+
+
 class HealthReport(TypedDict):
     """`/health/detailed`."""
 

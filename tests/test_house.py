@@ -28,6 +28,7 @@ BROAD_EXCEPT = {
     "checks/registry.py": "a broken plug-in is named, whatever it raises",
 }
 LAZY_IMPORT = {
+    "agent.py": "taking OTLP costs 20 ms of a start and is for those who ask",
     "telemetry/setup.py": "the SDK costs 10 MB and is for user code only",
     "telemetry/sender.py": "grpc costs 15 MB and is for those who ask",
 }

@@ -25,13 +25,18 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def configured(tmp_path: Path) -> Path:
-    (shown,) = blocks("yaml")
-    (tmp_path / "otelhealth.yaml").write_text(shown)
+    (tmp_path / "otelhealth.yaml").write_text(blocks("yaml")[0])
     return tmp_path
 
 
 def test_the_configuration_loads(configured: Path) -> None:
     assert set(load(configured / "otelhealth.yaml", {}).checks) == {"api", "db-port", "disk"}
+
+
+@pytest.mark.parametrize("shown", blocks("yaml")[1:])
+def test_every_other_configuration_loads(tmp_path: Path, shown: str) -> None:
+    (tmp_path / "otelhealth.yaml").write_text(shown)
+    assert load(tmp_path / "otelhealth.yaml", {})
 
 
 def test_the_program_with_an_agent_in_it_runs(configured: Path) -> None:

@@ -18,6 +18,7 @@ from otelhealth.cli.source import UNUSABLE, load_or_say
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.errors import OtelHealthError
+from otelhealth.spool.settings import SIGNALS
 from otelhealth.version import __version__
 
 try:
@@ -69,10 +70,20 @@ def banner(config: Config, agent: Agent) -> str:
             f"  config   {config.file or 'embedded defaults (no file found)'}",
             f"  checks   {len(names)}: {listed}",
             f"  answers  {answers}",
+            *([f"  receives {agent.receiver} (OTLP/HTTP), {_onward(agent)}"] if agent.receiver else []),
             f"  exports  {exports}",
             f"  store    {agent.store.path}",
         )
     )
+
+
+def _onward(agent: Agent) -> str:
+    """What becomes of the OTLP that it takes."""
+    spool, path = agent.telemetry.spool, agent.telemetry.export_path
+    gone = [signal for signal in SIGNALS if spool is None or signal not in spool.signals]
+    if path is None or len(gone) == len(SIGNALS):
+        return "read and let go: no endpoint is set"
+    return f"forwarded to {path.endpoint}" + (f"; {', '.join(gone)} read and let go" if gone else "")
 
 
 def _raise_file_limit() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from otelhealth.server.answers import Answer, refusal
-from otelhealth.server.settings import ServerSettings
+from otelhealth.server.settings import AuthSettings, ServerSettings
 
 PUBLIC = frozenset({"/health", "/health/live", "/health/ready", "/health/startup"})
 
@@ -100,10 +100,42 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
-def _foreign_origin(scope: Scope) -> bool:
+def foreign_origin(scope: Scope) -> bool:
     """A browser names the page that asks: another site's must not act with this user's address or password."""
     hosts = _values(scope, b"host")
     return any(origin.partition("://")[2] not in hosts for origin in _values(scope, b"origin"))
+
+
+def direct_client(scope: Scope) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Who asks, where no proxy stands between."""
+    if scope["client"] is None or _forwarded(name for name, _ in scope["headers"]):
+        return None
+    return _address(scope["client"][0])
+
+
+def is_local(scope: Scope) -> bool:
+    """Whether a program of this very machine asks, by no other name than it has there."""
+    client = direct_client(scope)
+    return client is not None and client.is_loopback and all(map(_names_this_machine, _values(scope, b"host")))
+
+
+class Keys:
+    """The tokens that open what is not everyone's."""
+
+    def __init__(self, settings: AuthSettings) -> None:
+        self._digests = [_digest(token.get_secret_value()) for token in settings.tokens]
+
+    def __bool__(self) -> bool:
+        return bool(self._digests)
+
+    def open(self, scope: Scope) -> bool:
+        """Whether the request presents one of them."""
+        headers = _values(scope, b"authorization")
+        if len(headers) != 1:
+            return False
+        presented = _digest(_presented(headers[0]))
+        # all are compared, each in constant time: neither which nor how much of one matched shows
+        return sum(hmac.compare_digest(presented, digest) for digest in self._digests) > 0
 
 
 class Guard:
@@ -111,7 +143,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
         self._app = app
-        self._digests = [_digest(token.get_secret_value()) for token in settings.auth.tokens]
+        self._keys = Keys(settings.auth)
         self._allow = settings.allow
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,25 +156,13 @@ class Guard:
 
     def _refuses(self, scope: Scope) -> Answer | None:
         reading = scope["method"] in _READING
-        if not reading and _foreign_origin(scope):
+        if not reading and foreign_origin(scope):
             return _FOREIGN_PAGE
-        headers = _values(scope, b"authorization")
-        if len(headers) == 1 and self._known(headers[0]):
+        if self._keys.open(scope):
             return None
-        client = self._direct_client(scope)
-        if reading and client is not None and any(client in network for network in self._allow):
+        client = direct_client(scope) if reading and self._allow else None
+        if client is not None and any(client in network for network in self._allow):
             return None
-        if self._digests:
-            return _BAD_TOKEN if headers else _NO_TOKEN
-        local = client is not None and client.is_loopback and all(map(_names_this_machine, _values(scope, b"host")))
-        return None if local else _NOT_LOCAL
-
-    def _known(self, header: str) -> bool:
-        presented = _digest(_presented(header))
-        # all are compared, each in constant time: neither which nor how much of one matched shows
-        return sum(hmac.compare_digest(presented, digest) for digest in self._digests) > 0
-
-    def _direct_client(self, scope: Scope) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-        if scope["client"] is None or _forwarded(name for name, _ in scope["headers"]):
-            return None
-        return _address(scope["client"][0])
+        if self._keys:
+            return _BAD_TOKEN if _values(scope, b"authorization") else _NO_TOKEN
+        return None if is_local(scope) else _NOT_LOCAL

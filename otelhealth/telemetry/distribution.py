@@ -116,6 +116,19 @@ class Distribution(NamedTuple):
         found = self._replace(requests=self.requests - earlier.requests, sum=total, buckets=buckets)
         return found if found.believable else None
 
+    @property
+    def layout(self) -> tuple[float, ...]:
+        """Equal and not empty where two may be added, so that thousands of series cost as little as one."""
+        return self.buckets.bounds if isinstance(self.buckets, Explicit) and self.requests > 1 else ()
+
+    def plus(self, other: Distribution) -> Distribution:
+        """Both; of one `layout`."""
+        total = None if self.sum is None or other.sum is None else self.sum + other.sum
+        counts = [mine + theirs for mine, theirs in zip(self.buckets.counts, other.buckets.counts, strict=True)]
+        buckets = self.buckets._replace(counts=counts)
+        low, high = min(self.low, other.low), max(self.high, other.high)
+        return Distribution(self.requests + other.requests, total, buckets, low, high)
+
     def parts(self) -> list[Part]:
         """All durations, in seconds."""
         if self.requests == 1 and self.sum is not None:

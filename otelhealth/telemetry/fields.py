@@ -12,7 +12,8 @@ from collections.abc import Iterator
 VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5  # wire types
 _LAST_FIELD = 2**29 - 1
 _DOUBLE, _FIXED64 = struct.Struct("<d").unpack, struct.Struct("<Q").unpack
-Field = tuple[int, int, memoryview]  # number, wire type, the value's own bytes
+Data = bytes | memoryview  # large ones are not copied, small ones are faster to read as bytes
+Field = tuple[int, int, Data]  # number, wire type, the value's own bytes
 
 
 class TooLongError(Exception):
@@ -25,12 +26,17 @@ class Walk:
     def __init__(self, steps: int) -> None:
         self._left = steps
 
-    def fields(self, message: memoryview) -> Iterator[Field]:
+    def fields(self, message: Data) -> Iterator[Field]:
         """Each field of a message in its order; raises ValueError where it is cut off or no protobuf."""
         at, end = 0, len(message)
         while at < end:
-            self.step()
-            key, at = varint(message, at)
+            self._left -= 1
+            if self._left < 0:
+                raise TooLongError
+            key = message[at]
+            at += 1
+            if key > 127:  # seldom: spare the call where it is not
+                key, at = varint(message, at - 1)
             kind, start = key & 7, at
             if kind == BYTES:
                 size, start = varint(message, at)
@@ -47,7 +53,7 @@ class Walk:
                 raise ValueError(f"there is no field {key >> 3}")
             yield key >> 3, kind, message[start:at]
 
-    def messages(self, message: memoryview, number: int) -> Iterator[memoryview]:
+    def messages(self, message: Data, number: int) -> Iterator[Data]:
         """Those in field `number` of a message; ValueError also where something else is there."""
         for found, kind, value in self.fields(message):
             if found == number:
@@ -62,21 +68,21 @@ class Walk:
 class Message:
     """A small message, all of whose fields are wanted. ValueError where a field is not of the type it is asked for."""
 
-    def __init__(self, walk: Walk, message: memoryview) -> None:
+    def __init__(self, walk: Walk, message: Data) -> None:
         self._walk = walk
-        self._fields: defaultdict[int, list[tuple[int, memoryview]]] = defaultdict(list)
+        self._fields: defaultdict[int, list[tuple[int, Data]]] = defaultdict(list)
         for number, kind, value in walk.fields(message):
             self._fields[number].append((kind, value))
 
     def __contains__(self, number: int) -> bool:
         return number in self._fields
 
-    def messages(self, number: int) -> list[memoryview]:
+    def messages(self, number: int) -> list[Data]:
         return [_expected(number, kind, BYTES, value) for kind, value in self._fields.get(number, ())]
 
-    def message(self, number: int) -> memoryview:
+    def message(self, number: int) -> Data:
         """The last one, as of any field that stands there twice; an empty one where there is none."""
-        return self._last(number, BYTES) or memoryview(b"")
+        return self._last(number, BYTES) or b""
 
     def text(self, number: int) -> str:
         """What is no UTF-8 is replaced."""
@@ -135,18 +141,18 @@ class Message:
             raise ValueError(f"a number of field {number} is cut off")
         return whole
 
-    def _last(self, number: int, wanted: int) -> memoryview | None:
+    def _last(self, number: int, wanted: int) -> Data | None:
         found = self._fields.get(number)
         return _expected(number, found[-1][0], wanted, found[-1][1]) if found else None
 
 
-def _expected(number: int, kind: int, wanted: int, value: memoryview) -> memoryview:
+def _expected(number: int, kind: int, wanted: int, value: Data) -> Data:
     if kind != wanted:
         raise ValueError(f"field {number} is of wire type {kind}, not {wanted}")
     return value
 
 
-def varint(message: memoryview, at: int) -> tuple[int, int]:
+def varint(message: Data, at: int) -> tuple[int, int]:
     """(number, where it ends)."""
     shift = result = 0
     try:

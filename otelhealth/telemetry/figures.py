@@ -11,6 +11,8 @@ from otelhealth.telemetry import names, runtime
 from otelhealth.telemetry.names import Metric
 from otelhealth.telemetry.series import Buckets, Number, Table
 
+Received = Literal["forwarded", "discarded", "refused"]
+
 
 class Figures:
     """What the agent says of itself and of the service. Written by the event loop, read by the export thread."""
@@ -58,6 +60,11 @@ class Figures:
 
     def config_reload(self, outcome: Literal["accepted", "refused"]) -> None:
         self.count(names.RELOADS, ((names.OUTCOME, outcome),), 1)
+
+    def received(self, signal: str | None, outcome: Received, error_type: str | None = None, requests: int = 1) -> None:
+        """OTLP requests that came in; `signal` None where that could not be seen, `error_type` of refused ones."""
+        told = ((names.SIGNAL, signal), (names.OUTCOME, outcome), (names.ERROR_TYPE, error_type))
+        self.count(names.RECEIVED, tuple((key, value) for key, value in told if value is not None), requests)
 
     def count(self, metric: Metric, attributes: Attributes, amount: float) -> None:
         """Add to a counter of the agent's own, from any thread that is alone to write it."""

@@ -182,6 +182,14 @@ SPOOL_DROPPED = Metric(
     (SIGNAL, REASON),
     "each loss",
 )
+RECEIVED = Metric(
+    "otelhealth.receiver.requests",
+    "{request}",
+    "counter",
+    "OTLP requests that came in: forwarded to the spool, discarded where no endpoint is set, or refused with a status.",
+    (SIGNAL, OUTCOME, ERROR_TYPE),
+    "each request of the service",
+)
 
 METRICS = (
     STATUS,
@@ -209,6 +217,7 @@ METRICS = (
     SPOOL_LIMIT,
     SPOOL_REQUESTS,
     SPOOL_DROPPED,
+    RECEIVED,
 )
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from otelhealth.telemetry.distribution import Distribution, Explicit, Exponential
-from otelhealth.telemetry.fields import Message, TooLongError, Walk
+from otelhealth.telemetry.fields import Data, Message, TooLongError, Walk
 from otelhealth.telemetry.point import (
     CUMULATIVE,
     NAMES,
@@ -27,19 +28,22 @@ _STEPS = 100_000  # fields that are looked at in one request: some tenths of a s
 _EXPLICIT, _EXPONENTIAL = 9, 10  # of Metric
 
 
-def read(body: bytes, *, metrics: bool) -> list[Named]:
-    """The points of request durations, none in traces and logs; ValueError where the body is no OTLP at all."""
+def check(body: bytes) -> None:
+    """Raises ValueError where the body is no OTLP request of any signal; looks no deeper than its resources."""
+    walk = Walk(_STEPS)
+    with suppress(TooLongError):  # sound so far
+        for resource in walk.messages(memoryview(body), 1):
+            for _ in walk.fields(resource):
+                pass
+
+
+def read(body: bytes) -> list[Named]:
+    """The points of request durations in a request for metrics; ValueError where it is none."""
     reading = _Reading()
     found: list[Named] = []
-    try:
+    with suppress(TooLongError):  # more than a service tells of its requests
         for resource in reading.walk.messages(memoryview(body), 1):
-            if metrics:
-                found.extend(reading.resource(resource))
-            else:
-                for _ in reading.walk.fields(resource):
-                    pass
-    except TooLongError:
-        pass  # sound so far, and more than a service tells of its requests
+            found.extend(reading.resource(resource))
     return found
 
 
@@ -50,7 +54,7 @@ class _Reading:
         self.walk = Walk(_STEPS)
         self._pairs: dict[bytes, tuple[str, Value] | None] = {}
 
-    def resource(self, resource: memoryview) -> Iterator[Named]:
+    def resource(self, resource: Data) -> Iterator[Named]:
         about = [_joined(self.walk.messages(each, 1)) for each in self.walk.messages(resource, 1)]
         for scope in self.walk.messages(resource, 2):
             within = [*about, *map(bytes, self.walk.messages(scope, 1))]
@@ -67,7 +71,7 @@ class _Reading:
         if (temporality := data.integer(2)) not in TEMPORALITIES:
             return
         for each in data.messages(1):
-            point = Message(self.walk, each)
+            point = Message(self.walk, bytes(each))
             pairs = list(map(bytes, point.messages(9 if shape == _EXPLICIT else 1)))
             if not point.integer(10) & NO_VALUE:
                 series = series_of(*within, name.encode(), _joined(pairs))
@@ -84,12 +88,12 @@ class _Reading:
         found: dict[str, Value] = {}
         for pair in pairs:
             if pair not in self._pairs:
-                self._pairs[pair] = self._pair(memoryview(pair))
+                self._pairs[pair] = self._pair(pair)
             if known := self._pairs[pair]:
                 found[known[0]] = known[1]
         return found
 
-    def _pair(self, pair: memoryview) -> tuple[str, Value] | None:
+    def _pair(self, pair: bytes) -> tuple[str, Value] | None:
         told = Message(self.walk, pair)
         key = told.text(1)
         if key not in WANTED:
@@ -115,6 +119,6 @@ def _durations(point: Message, unit: float, buckets: Explicit | Exponential, lea
     )
 
 
-def _joined(attributes: Iterable[bytes | memoryview]) -> bytes:
+def _joined(attributes: Iterable[Data]) -> bytes:
     """A sender may give them in any order."""
     return b"".join(sorted(map(bytes, attributes)))

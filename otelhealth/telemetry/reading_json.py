@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from otelhealth.spool import SignalName
 from otelhealth.telemetry.distribution import Distribution, Explicit, Exponential
 from otelhealth.telemetry.point import (
     CUMULATIVE,
@@ -28,7 +29,7 @@ from otelhealth.telemetry.point import (
     series_of,
 )
 
-_LEVELS = {
+_LEVELS: Mapping[SignalName, Sequence[str]] = {
     "traces": ("resourceSpans", "scopeSpans", "spans"),
     "metrics": ("resourceMetrics", "scopeMetrics", "metrics"),
     "logs": ("resourceLogs", "scopeLogs", "logRecords"),
@@ -91,19 +92,27 @@ class _Attributed(_Part):
     attributes: list[_Attribute] | None = None
 
 
-def read_json(body: bytes, signal: str) -> list[Named]:
-    """The points of request durations, none in traces and logs; ValueError where the body is no OTLP at all."""
+def check_json(body: bytes, signal: SignalName) -> None:
+    """Raises ValueError where the body is no OTLP request of that signal; one of many megabytes is not looked at."""
+    for _ in _items(body, signal):
+        pass
+
+
+def read_json(body: bytes) -> list[Named]:
+    """The points of request durations in a request for metrics; ValueError where it is none."""
+    wanted = [
+        found for found in _items(body, "metrics") if isinstance(found[0], dict) and found[0].get("name") in NAMES
+    ]
+    return [point for item, around in wanted for point in _of_metric(item, around)]
+
+
+def _items(body: bytes, signal: SignalName) -> Iterator[tuple[Any, Sequence[Mapping[str, Any]]]]:
     if len(body) > _LOOKED_AT:
-        return []
+        return
     try:
-        items = _Text(body.decode()).items(_LEVELS[signal])
-        wanted = [found for found in items if isinstance(found[0], dict) and found[0].get("name") in NAMES]
+        yield from _Text(body.decode()).items(_LEVELS[signal])
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    try:
-        return [point for item, around in wanted if signal == "metrics" for point in _of_metric(item, around)]
-    except ValidationError:
-        return []  # what is odd inside a metric is for the one whom the request is meant for
 
 
 def _of_metric(item: Mapping[str, Any], around: Sequence[Mapping[str, Any]]) -> Iterator[Named]:

@@ -41,14 +41,24 @@ class Requests:
         """The points of one OTLP request."""
         found = list(told)
         stable = any(name == STABLE for name, _ in found)  # a service may tell each request in both conventions
-        for name, point in found:
+        together: dict[object, tuple[Distribution, bool]] = {}
+        for number, (name, point) in enumerate(found):
             if is_probe(point.attributes) or (stable and name == OLD) or not point.durations.believable:
                 continue
             fresh = self._fresh(point) if point.cumulative else point.durations
-            parts = fresh.parts() if fresh is not None else []
-            requests = sum(count for _, count in parts)
-            if fresh is not None and 0 < requests <= _MOST:
-                self._windows.merge(APPLICATION, parts, requests if failed(point.attributes) else 0, fresh.sum)
+            if fresh is not None:
+                errors = failed(point.attributes)
+                key = (fresh.layout or number, errors)
+                before = together.get(key)
+                together[key] = (before[0].plus(fresh) if before else fresh, errors)
+        for durations, errors in together.values():
+            self._add(durations, errors)
+
+    def _add(self, durations: Distribution, errors: bool) -> None:
+        parts = durations.parts()
+        requests = sum(count for _, count in parts)
+        if 0 < requests <= _MOST:
+            self._windows.merge(APPLICATION, parts, requests if errors else 0, durations.sum)
 
     def _fresh(self, point: Point) -> Distribution | None:
         """What a cumulative series has not told before; None where that cannot be known."""

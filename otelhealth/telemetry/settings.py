@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from otelhealth.address import Listen
 from otelhealth.checks.base import Settings
-from otelhealth.spool.settings import PROTOBUF, Otlp, SignalName, SpoolSettings
+from otelhealth.spool.settings import PROTOBUF, SIGNALS, Otlp, SignalName, SpoolSettings
+from otelhealth.telemetry.circle import leads_back
 from otelhealth.telemetry.environment import overrides
+from otelhealth.telemetry.receiving import ReceiveSettings
 from otelhealth.units import Duration
 
 Model = TypeVar("Model", bound=Settings)
@@ -52,6 +55,34 @@ class TelemetrySettings(Settings):
     traces: Batched = Field(default_factory=Batched.by_default, description="One trace per run of a check.")
     metrics: Metrics = Field(default_factory=Metrics.by_default, description="States, durations, measurements.")
     logs: Batched = Field(default_factory=Batched.by_default, description="Events: changes of state, start and stop.")
+    receive: Listen | ReceiveSettings | None = Field(
+        None,
+        description="Where the service's own OTLP/HTTP is taken, such as 127.0.0.1:4318, or {listen: .., limits: ..}: "
+        "it goes on to `otlp`, and the durations of requests are read from it.",
+    )
+
+    @model_validator(mode="after")
+    def _leads_away(self) -> Self:
+        if problem := self.circle():
+            raise ValueError(f"receive: {problem}")
+        return self
+
+    @property
+    def receiving(self) -> ReceiveSettings | None:
+        """`receive`, however it was written."""
+        return ReceiveSettings(listen=self.receive) if isinstance(self.receive, str) else self.receive
+
+    def circle(self) -> str:
+        """What is wrong where `otlp` leads back to `receive`, and the remedy; "" where it does not."""
+        receiving = self.receiving
+        for signal in SIGNALS if receiving else ():
+            receiver = self.receiver(signal)
+            if receiving and receiver and receiver.endpoint and leads_back(receiver.endpoint, receiving.address):
+                return (
+                    f"{receiving.address} is where the endpoint of {signal} leads back to; give one of them another "
+                    "address: the endpoint is that of the Collector behind the agent"
+                )
+        return ""
 
     def with_environment(self, environ: Mapping[str, str]) -> Self:
         """These settings with what `OTEL_*` in `environ` says; an `OTELHEALTH_TELEMETRY__*` of the same field wins."""

@@ -13,6 +13,7 @@ from opentelemetry import _logs, metrics, trace
 
 from otelhealth.checks.secret import secrets_of
 from otelhealth.clock import SYSTEM, Clock
+from otelhealth.errors import OtelHealthError
 from otelhealth.model import ExportPath, MetricFamily
 from otelhealth.redaction import Redactor
 from otelhealth.spool import Otlp, SignalName, Spool
@@ -54,6 +55,8 @@ class Telemetry:
     ) -> None:
         self._settings = settings
         self._clock = clock
+        self.receiving = settings.receiving
+        self.protocols = {signal: receiver.protocol for signal, receiver in receivers.items()}
         self.resource = resource
         self._envelope = Envelope(resource, SCOPE, __version__)
         self.instruments = Instruments(clock, exemplars="traces" in receivers, limit=settings.metrics.cardinality_limit)
@@ -86,6 +89,8 @@ class Telemetry:
         events, and learns those of `settings`.
         """
         chosen = settings.with_environment(environ)
+        if problem := chosen.circle():
+            raise OtelHealthError(f"telemetry.receive: {problem.partition('; ')[0]}", problem.partition("; ")[2])
         place = place_of(chosen.otlp.spool, identity, store)
         redact = Redactor() if redact is None else redact
         redact.learn(secrets_of(chosen))

@@ -76,7 +76,7 @@ class Told:
 
     def points(self) -> list[Named]:
         """As read from protobuf; those read from JSON are the same, but for the name of their series."""
-        found, spelt = read(self.protobuf(), metrics=True), read_json(self.json(), "metrics")
+        found, spelt = read(self.protobuf()), read_json(self.json())
         assert [(name, point._replace(series=b"")) for name, point in found] == [
             (name, point._replace(series=b"")) for name, point in spelt
         ]

@@ -188,12 +188,10 @@ class Reply:
 
 
 @dataclass
-class Client:
+class Plain:
     """A plain HTTP/1.1 client on a socket of its own for each request: nothing is made nicer on the way."""
 
     address: Address
-    served: StandIn
-    server: Server
 
     async def send(self, *pieces: bytes, eof: bool = False) -> bytes:
         """All that comes back until the server closes, while the pieces are written one by one."""
@@ -218,6 +216,14 @@ class Client:
             fields["content-length"] = str(len(body))
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         return parse(await self.send(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + body))
+
+
+@dataclass
+class Client(Plain):
+    """Of the server with what it serves."""
+
+    served: StandIn
+    server: Server
 
 
 async def _all(reader: asyncio.StreamReader) -> bytes:

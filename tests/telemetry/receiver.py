@@ -25,8 +25,13 @@ class Request:
     path: str
     headers: dict[str, str]
     body: bytes  # as decoded from its content-encoding
-    compressed: int
+    raw: bytes  # as it came
     peer: int = 0  # the port it came from, one per connection
+
+    @property
+    def compressed(self) -> int:
+        """Bytes on the wire."""
+        return len(self.raw)
 
 
 @dataclass
@@ -120,7 +125,7 @@ class Receiver:
                 raw = self.rfile.read(int(self.headers["content-length"]))
                 body = gzip.decompress(raw) if self.headers.get("content-encoding") == "gzip" else raw
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                receiver.requests.append(Request(self.path, headers, body, len(raw), self.client_address[1]))
+                receiver.requests.append(Request(self.path, headers, body, raw, self.client_address[1]))
                 self._answer(receiver.answers.pop(0) if receiver.answers else receiver.answer)
 
             def _answer(self, answer: Answer) -> None:

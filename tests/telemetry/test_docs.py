@@ -76,6 +76,7 @@ def use_everything(telemetry: Telemetry) -> None:
     telemetry.instruments.skipped("still_running")
     telemetry.instruments.loop_lag(0.001)
     telemetry.instruments.set(runtime.TASKS, (), 3)
+    telemetry.instruments.received("traces", "refused", "413")
     telemetry.events.agent_start("started")
     telemetry.events.agent_stop("stopped")
 

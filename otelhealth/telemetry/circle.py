@@ -1,0 +1,52 @@
+"""Whether what is received would be sent back to where it came in, and never leave."""
+
+from __future__ import annotations
+
+import ipaddress
+import platform
+import socket
+from urllib.parse import urlsplit
+
+from otelhealth.address import Address
+
+_PORTS = {"http": 80, "https": 443}
+_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def leads_back(endpoint: str, listening: Address) -> bool:
+    """Whether a request to the URL `endpoint` arrives at what listens there; no name is looked up for that."""
+    url = urlsplit(endpoint)
+    port = url.port or _PORTS.get(url.scheme)
+    return port == listening.port and _is_there((url.hostname or "").rstrip("."), listening.host.lower())
+
+
+def _is_there(host: str, listening: str) -> bool:
+    target, own = _ip(host), _ip(listening)
+    loopback = own.is_loopback if own else listening == "localhost"
+    anywhere = own is not None and own.is_unspecified
+    if host == "localhost" or (target is not None and target.is_unspecified):
+        return loopback or anywhere
+    if target is None:
+        return host in (listening, *_own_names())
+    if own is None:
+        return loopback and target.is_loopback
+    return target == own or (anywhere and (target.is_loopback or target in _own_addresses()))
+
+
+def _ip(host: str) -> _Ip | None:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _own_names() -> set[str]:
+    names = {platform.node().lower(), socket.gethostname().lower()}
+    return names | {name.partition(".")[0] for name in names} - {""}
+
+
+def _own_addresses() -> set[_Ip]:
+    import psutil  # noqa: PLC0415 - 4 ms of a start, and only where it listens on all of them
+
+    found = (_ip(each.address) for addresses in psutil.net_if_addrs().values() for each in addresses)
+    return {address for address in found if address is not None}
