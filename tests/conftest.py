@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import signal
+from collections.abc import Callable
 
 import pytest
 
@@ -15,6 +17,16 @@ ALLOWED_SKIPS = (
 )
 
 _strange: list[str] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full-length", action="store_true", help="outages as long as they are meant (make faults)")
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Tells a measured figure, which is printed at the end of the run."""
+    return lambda line: record_property("figure", line)
 
 
 def pytest_configure() -> None:
@@ -37,7 +49,17 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def figures(reporter: pytest.TerminalReporter) -> list[str]:
+    reports = itertools.chain(reporter.stats.get("passed", []), reporter.stats.get("failed", []))
+    properties = (each for report in reports for each in report.user_properties)
+    return [str(value) for name, value in properties if name == "figure"]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if lines := figures(terminalreporter):
+        terminalreporter.section("figures")
+        for line in lines:
+            terminalreporter.line(line)
     if _strange:
         terminalreporter.section("skipped for a reason that is not in tests/conftest.py", red=True)
         for line in _strange:

@@ -22,14 +22,13 @@ class Gateway(Collector):
     """Fetches from Kafka, as one of a group; `configs` are laid over gateway.yaml."""
 
     def __init__(
-        self, folder: Path, kafka: Kafka, ends: tuple[Jaeger, Prometheus], group: str, configs: tuple[str, ...] = ()
+        self, folder: Path, kafka: Kafka, ends: tuple[Jaeger, Prometheus] | None = None, configs: tuple[str, ...] = ()
     ) -> None:
-        jaeger, prometheus = ends
-        urls = {"jaeger_url": jaeger.otlp_url, "prometheus_url": prometheus.otlp_url}
+        urls = {"jaeger_url": ends[0].otlp_url, "prometheus_url": ends[1].otlp_url} if ends else {}
         super().__init__(folder, **urls, configs=("gateway.yaml", *configs))
         self.kafka = kafka
-        self.group = group
 
     def environment(self) -> Mapping[str, str]:
-        own = {"KAFKA_BROKERS": self.kafka.url, "KAFKA_GROUP": self.group, "COLLECTOR_NAME": self.folder.name}
-        return {**super().environment(), **own}
+        """Its name is that of its folder, its group that of the folder around."""
+        own = {"COLLECTOR_NAME": self.folder.name, "KAFKA_GROUP": self.folder.parent.name}
+        return {**super().environment(), "KAFKA_BROKERS": self.kafka.url, **own}

@@ -55,6 +55,18 @@ def test_a_restarted_server_keeps_its_ports_and_its_data(tmp_path: Path) -> None
         assert prometheus.api.query("kept_test_ratio[5m]")
 
 
+def test_a_crashed_server_refuses_and_keeps_its_ports_until_it_is_started_again(tmp_path: Path) -> None:
+    with Jaeger(tmp_path) as jaeger:
+        ports = set(jaeger.ports.values())
+        jaeger.crash()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", jaeger.ports["http"]))
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", jaeger.ports["http"]))
+        jaeger.start()
+        assert set(jaeger.ports.values()) == ports
+
+
 class RobbedJaeger(Jaeger):
     """Somebody else takes one of its ports between choice and use, once."""
 

@@ -57,8 +57,7 @@ def end(folder: Path, kafka: Kafka, configs: Sequence[str]) -> Iterator[End]:
     sooner.write_text(SOONER)
     with Jaeger(folder / "jaeger") as jaeger, Prometheus(folder / "prometheus") as prometheus:
         first, second = (
-            Gateway(folder / f"{folder.name}-{n}", kafka, (jaeger, prometheus), folder.name, (*configs, str(sooner)))
-            for n in (1, 2)
+            Gateway(folder / f"{folder.name}-{n}", kafka, (jaeger, prometheus), (*configs, str(sooner))) for n in (1, 2)
         )
         with first, second:
             yield End((first, second), jaeger, prometheus)

@@ -38,7 +38,7 @@ class Sender:
     """Sends as an agent with a spool does: each request, in order, until the Collector has taken it. A thread per
     signal, so that one that is held up holds up no other."""
 
-    def __init__(self, collector: Collector, service: str) -> None:
+    def __init__(self, collector: Collector, service: str, signals: tuple[str, ...] = SIGNALS) -> None:
         self.collector = collector
         self.service = service
         self.begun = time.time()
@@ -46,7 +46,7 @@ class Sender:
         self.taken = Counter[str]()  # numbers of each signal
         self.tried_again = 0
         self.done = threading.Event()
-        self.threads = [threading.Thread(target=self.send, args=(signal,), name=signal) for signal in SIGNALS]
+        self.threads = [threading.Thread(target=self.send, args=(signal,), name=signal) for signal in signals]
 
     def start(self) -> None:
         for thread in self.threads:
@@ -167,9 +167,9 @@ def records_at(gateways: Iterable[Collector], sender: Sender) -> Count:
     return count(range(sender.taken["logs"]), found)
 
 
-def calls_at(prometheus: PrometheusApi, sender: Sender) -> int:
-    """How many spans the span metrics have counted: of each gateway the sum over its lives, for a counter that falls
-    has been started anew."""
+def calls_at(prometheus: PrometheusApi, sender: Sender, at_least: int = 0) -> int:
+    """How many spans the span metrics have counted, once that many are: of each gateway the sum over its lives, for a
+    counter that falls has been started anew."""
     samples = prometheus.query(f'traces_span_metrics_calls_total{{service_name="{sender.service}"}}[1h]')
     total, last = 0.0, dict[str, float]()
     for sample in samples:
@@ -177,4 +177,4 @@ def calls_at(prometheus: PrometheusApi, sender: Sender) -> int:
         before = last.get(series, 0.0)
         total += sample.value - before if sample.value >= before else sample.value
         last[series] = sample.value
-    return int(total)
+    return int(total) if total >= at_least else 0

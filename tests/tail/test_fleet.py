@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
+import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.pipeline.watching import Watch, settings
 from tests.stack import otlp
+from tests.stack.fleet import Gateway
 from tests.stack.loopback import fetch, free_ports, until
 from tests.stack.queries import Span
 from tests.stack.servers import Collector
-from tests.tail.line import End, Line, line
+from tests.tail.line import SOONER, End, Line, line
 
 ERROR = 2
 CLIENT = 3
@@ -128,9 +132,11 @@ def fresh(number: int) -> list[tuple[str, str, str]]:
     return [(secrets.token_hex(16), secrets.token_hex(8), secrets.token_hex(8)) for _ in range(number)]
 
 
-def sizes(end: End, traces: list[tuple[str, str, str]]) -> list[int]:
+def sizes(end: End, service: str, traces: list[tuple[str, str, str]]) -> list[int]:
     """How many spans of each are in Jaeger."""
-    return [len(end.jaeger.api.trace(trace_id)) for trace_id, _, _ in traces]
+    now = time.time()
+    found = end.jaeger.api.search(service, now - 300, now + 60, limit=1000)
+    return [len(found.get(trace_id, [])) for trace_id, _, _ in traces]
 
 
 def idle(gateway: Collector) -> bool:
@@ -149,7 +155,7 @@ def test_a_trace_whose_spans_come_over_two_edges_is_judged_as_one_whichever_gate
         send(first, "spread", span(trace_id, child, root))
     for trace_id, root, _ in traces:
         send(second, "spread", span(trace_id, root, status=ERROR))
-    until(lambda: sizes(fleet.sampled, traces) == [2] * len(traces), "both spans of every failed trace", every=0.5)
+    until(lambda: sizes(fleet.sampled, "spread", traces) == [2] * len(traces), "both spans of every failed trace")
     calls = 'traces_span_metrics_calls_total{job="spread", span_name="root"}'
 
     def counts() -> dict[str, float]:
@@ -168,14 +174,48 @@ def test_of_what_passes_a_share_is_kept_and_whole_but_every_check_that_warns(fle
         send(edge, "passing", span(trace_id, child, root), span(trace_id, root, otelhealth__check__result="pass"))
     for trace_id, root, child in warning:
         send(edge, "passing", span(trace_id, child, root), span(trace_id, root, otelhealth__check__result="warn"))
-    until(lambda: sizes(fleet.sampled, warning) == [2] * len(warning), "every check that warns", every=0.5)
+    until(lambda: sizes(fleet.sampled, "passing", warning) == [2] * len(warning), "every check that warns")
     until(lambda: all(map(idle, fleet.sampled.gateways)), "judgement of every trace")
-    kept = sizes(fleet.sampled, passing)
+    kept = sizes(fleet.sampled, "passing", passing)
     assert set(kept) == {0, 2}
     assert 4 <= kept.count(2) <= 44  # of 200 at 10 %: six sigma
-    assert sizes(fleet.whole, passing) == [2] * len(passing)
-    # An error that comes after its trace was left out is kept, alone.
-    left_out = [trace for trace, size in zip(passing, kept, strict=True) if size == 0][:5]
+    assert sizes(fleet.whole, "passing", passing) == [2] * len(passing)
+    # An error that comes after its trace was left out is kept, alone; but each gateway knows the last one it left out.
+    left_out = [trace for trace, size in zip(passing, kept, strict=True) if size == 0][:10]
     for trace_id, root, _ in left_out:
         send(edge, "passing", span(trace_id, secrets.token_hex(8), root, status=ERROR))
-    until(lambda: sizes(fleet.sampled, left_out) == [1] * len(left_out), "the late errors", every=0.5)
+    until(lambda: sizes(fleet.sampled, "passing", left_out).count(1) >= 8, "the late errors")
+
+
+# -- limits ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_larger_than_a_message_of_kafka_may_be_is_split(fleet: Line) -> None:
+    """Two megabytes of points in one request."""
+    now = time.time()
+    padding = "x" * 100
+    points = [
+        {"timeUnixNano": otlp.nanos(now), "asDouble": n, "attributes": otlp.pairs({"n": f"{n} {padding}"})}
+        for n in range(15_000)
+    ]
+    metric = {"name": "large.test", "gauge": {"dataPoints": points}}
+    assert otlp.send_metrics(fleet.edges[0].otlp_url, metric) == 200
+    count = "count(large_test)"
+    api = fleet.whole.prometheus.api
+    until(lambda: [sample.value for sample in api.query(count)] == [15_000], "every point")
+
+
+def test_a_gateway_stops_in_order_even_when_nothing_stands_behind_it(fleet: Line, tmp_path: Path) -> None:
+    (tmp_path / "sooner.yaml").write_text(SOONER)
+    with Gateway(tmp_path / "lonely", fleet.kafka, configs=(str(tmp_path / "sooner.yaml"),)) as gateway:
+        until(
+            lambda: {"otlp_http/prometheus", "otlp_http/jaeger"} <= failing_exporters(gateway), "attempts that failed"
+        )
+        assert gateway.pid
+        os.kill(gateway.pid, signal.SIGTERM)
+        assert gateway.wait() == 0
+
+
+def failing_exporters(gateway: Collector) -> set[str]:
+    retried = [line for line in gateway.log.read_text().splitlines() if "Exporting failed. Will retry" in line]
+    return {name for line in retried for name in re.findall(r'"otelcol.component.id": "(.*?)"', line)}
