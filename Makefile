@@ -4,13 +4,16 @@ BIN := $(VENV)/bin
 FIND_PYTHON := for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done
 
-.PHONY: run test demo bench check docs format stack clean help
+.PHONY: run test faults demo bench check docs format stack clean help
 
 run: $(VENV)/.run  ## the agent on its embedded defaults
 	@$(BIN)/otelhealth run
 
 test: $(VENV)/.dev stack  ## the whole suite, against the real Collector, Jaeger, Prometheus and Kafka
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(PYTEST)
+
+faults: $(VENV)/.dev stack  ## what is lost when something dies, with outages as long as they are meant
+	$(BIN)/python -m pytest -m faults --full-length $(PYTEST)
 
 demo: $(VENV)/.dev stack  ## agent, example service, Collector, Jaeger and Prometheus together
 	@$(BIN)/python -m examples.demo

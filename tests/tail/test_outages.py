@@ -22,6 +22,8 @@ from tests.stack.server import Server
 from tests.tail.line import DECISION_WAIT, FLUSH, End, Line, line
 from tests.tail.numbered import RATE, SPANS, Count, Sender, calls_at, points_at, records_at, traces_at
 
+pytestmark = pytest.mark.faults
+
 # What is killed and started anew, and after how many seconds: each is away for 30 s. In full length for 60 s, first by
 # itself, then together. The careless edge is restarted only, when it holds much.
 SHORT = (
