@@ -22,7 +22,7 @@ from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.errors import OtelHealthError
 from otelhealth.kinds.python import Function, as_check
-from otelhealth.model import ServiceStatus
+from otelhealth.model import Child, ServiceStatus
 from otelhealth.once import chosen
 from otelhealth.records import CheckRecord, HealthReport
 from otelhealth.reload import Reload, differing
@@ -45,7 +45,8 @@ class Agent:
     `config` is a path, a mapping, a Config, or None for what `otelhealth run` would find; a Config that was read from
     files follows their changes by the `sources` that `load` told. Raises ConfigError for a bad one, OtelHealthError
     where the address or the store cannot be had. It is entered once. In the role `app` it lives inside a web
-    application: it does not listen, the application's server gives out its `app`.
+    application: it does not listen, the application's server gives out its `app`. `child` is the service that
+    `otelhealth exec` runs beside it.
     """
 
     def __init__(
@@ -55,11 +56,12 @@ class Agent:
         clock: Clock = SYSTEM,
         sources: Sources | None = None,
         role: Literal["agent", "app"] = "agent",
+        child: Child | None = None,
     ) -> None:
         sources = sources or Sources()
         first = self._first = read(config, sources)
         self._listens = first.server.enabled and role == "agent"
-        self._rounds = Rounds(first, clock, role)
+        self._rounds = Rounds(first, clock, role, child)
         self._reload = Reload(first, sources, clock, self._apply, self._rounds.instruments.config_reload)
         self._receiver = _receiver(first, self._rounds, role)
         self._answers = Answers(first.service, self._rounds, self.run_checks, self._reload.record, self._receiver)

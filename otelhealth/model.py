@@ -131,11 +131,54 @@ class ExportPath(NamedTuple):
     instance: str = ""  # the service.instance.id of what is sent there
 
 
+class ServiceProcess(NamedTuple):
+    """The command that `otelhealth exec` runs, as its supervisor tells it."""
+
+    state: Literal["starting", "running", "stopping", "restarting", "exited"] = "starting"
+    command: str = ""
+    pid: int | None = None  # while it runs
+    group: int | None = None  # the process group that is its own
+    started: float = 0.0  # Unix seconds
+    restarts: int = 0
+    exit_code: int | None = None  # of its last end; 128 + n for signal n
+
+
+class Usage(NamedTuple):
+    """Of a process with all below it; `user` and `system` in seconds, of those that have ended too; `rss` in bytes."""
+
+    processes: int
+    user: float
+    system: float
+    rss: int
+    threads: int
+    fds: int | None  # None where this user may not look
+    at: float = 0.0  # monotonic seconds
+
+
+class Child(Protocol):
+    """The service that runs below `otelhealth exec`, beside the agent."""
+
+    @property
+    def process(self) -> ServiceProcess: ...
+
+    @property
+    def latest(self) -> Usage | None:
+        """What it used when it was last looked at."""
+        ...
+
+    def usage(self) -> Usage | None:
+        """What it uses now; None while it does not run. Reads /proc: call it in a thread."""
+        ...
+
+
 class Surroundings(Protocol):
     """What a probe may know of the agent around it."""
 
     @property
     def export_path(self) -> ExportPath | None: ...
+
+    @property
+    def child(self) -> Child | None: ...
 
 
 class Served(Protocol):

@@ -16,7 +16,7 @@ from otelhealth.engine.board import Board
 from otelhealth.engine.runner import Runner
 from otelhealth.engine.threads import ThreadLane
 from otelhealth.errors import OtelHealthError, near
-from otelhealth.model import ExportPath
+from otelhealth.model import Child, ExportPath
 from otelhealth.records import CheckRecord
 from otelhealth.redaction import Redactor
 from otelhealth.telemetry.setup import export_path
@@ -28,6 +28,7 @@ class Around(NamedTuple):
     """What a probe may know of the agent around it (`model.Surroundings`)."""
 
     export_path: ExportPath | None
+    child: Child | None = None
 
 
 def chosen(checks: Mapping[str, Check], names: tuple[str, ...]) -> list[Check]:

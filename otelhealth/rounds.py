@@ -18,7 +18,7 @@ from otelhealth.engine.runner import TIMEOUT, Runner
 from otelhealth.engine.scheduler import Scheduler
 from otelhealth.engine.threads import ThreadLane
 from otelhealth.errors import ThreadsBlockedError
-from otelhealth.model import CheckResult, StateChange, Status
+from otelhealth.model import CheckResult, Child, StateChange, Status
 from otelhealth.once import Around
 from otelhealth.redaction import Redactor
 from otelhealth.store import Store, StoreSettings, default_path
@@ -38,7 +38,7 @@ log = logging.getLogger("otelhealth")
 class Rounds:
     """The rooms at work: each check's beat, and the tick of time."""
 
-    def __init__(self, config: Config, clock: Clock, role: str = "agent") -> None:
+    def __init__(self, config: Config, clock: Clock, role: str = "agent", child: Child | None = None) -> None:
         service = config.service
         identity = Identity(service.name, service.version, service.environment, str(config.file or ""), role)
         self.clock = clock
@@ -49,7 +49,12 @@ class Rounds:
         self.board = Board(config.status)
         self.threads = ThreadLane(clock, lag=self.instruments.scheduler_lag)
         self.runner = Runner(
-            clock, self.threads, Around(self.telemetry.export_path), self.telemetry.tracer, self.raised, self.redact
+            clock,
+            self.threads,
+            Around(self.telemetry.export_path, child),
+            self.telemetry.tracer,
+            self.raised,
+            self.redact,
         )
         self.scheduler = Scheduler(
             self.beat,

@@ -25,10 +25,13 @@ TOP = {
 BROAD_EXCEPT = {
     "engine/runner.py": "whatever a probe raises, a run gives a result",
     "engine/threads.py": "the runner's other half: sync code runs there, and what it raises is handed to the runner",
+    "inside/boot/sitecustomize.py": "a service starts, whatever its instrumentation raises",
+    "inside/distro.py": "an instrumentation that fails is said, and takes no other with it",
     "checks/registry.py": "a broken plug-in is named, whatever it raises",
 }
 LAZY_IMPORT = {
     "agent.py": "taking OTLP costs 20 ms of a start and is for those who ask",
+    "inside/servers.py": "a program that is instrumented and serves nothing pays for no middleware",
     "telemetry/setup.py": "the SDK costs 10 MB and is for user code only",
     "telemetry/sender.py": "grpc costs 15 MB and is for those who ask",
 }

@@ -14,6 +14,7 @@ from otelhealth.version import __version__
 
 COMMANDS = {
     "run": "watch, answer and export until stopped",
+    "exec": "run a command with an agent beside it; ends with the command's exit code",
     "check": "run checks once and say how they went (exit 0 pass, 1 warn, 2 fail, 3 unknown or usage error)",
     "probe": "ask a running agent: exit 0 when healthy or degraded, else 1",
     "validate": "read a configuration and name all that is wrong with it",

@@ -16,6 +16,7 @@ from otelhealth.cron import Cron
 from otelhealth.engine.aggregate import StatusSettings
 from otelhealth.server.settings import ServerSettings
 from otelhealth.store import StoreSettings
+from otelhealth.supervise.settings import ExecSettings
 from otelhealth.telemetry.settings import TelemetrySettings
 from otelhealth.units import Duration, Share
 
@@ -76,6 +77,7 @@ class Config(Settings):
     defaults: Defaults = Field(default_factory=Defaults, description="What checks take that do not say it themselves.")
     checks: dict[str, SerializeAsAny[Check]] = Field(default_factory=dict, description="The checks by name.")
     status: StatusSettings = Field(default_factory=StatusSettings, description="How checks make the service's status.")
+    exec: ExecSettings = Field(default_factory=ExecSettings, description="How `otelhealth exec` runs a command.")
     file: Path | None = Field(None, exclude=True, description="Where it was read from; None for the defaults.")
     given: tuple[SecretStr, ...] = Field((), exclude=True, description="Secrets that variables and files gave to it.")
 

@@ -6,30 +6,19 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, Literal, Self
 
 import psutil
 from pydantic import Field, model_validator
 
 from otelhealth.checks.base import Check, Context, Quantity, passed
+from otelhealth.checks.processes import Seen, look_at
 from otelhealth.errors import ProbeError
 from otelhealth.model import CheckResult, Measurement
 from otelhealth.units import LocalPath, duration_text, size_text
 
 _MODE = "cpu.mode"
 _MOMENT = 0.1  # seconds over which the first run looks at the CPU
-
-
-class Seen(NamedTuple):
-    """One process at one moment; `fds` is None where this user may not look."""
-
-    process: psutil.Process  # equal to another of its pid and start in ticks: a pid alone is given away again
-    created: float  # Unix seconds
-    user: float
-    system: float
-    rss: int
-    threads: int
-    fds: int | None
 
 
 @dataclass(slots=True)
@@ -129,7 +118,7 @@ class ProcessCheck(Check):
             missing = f"no process is called {name}"
         else:
             pid = self.pid if self.pid is not None else _pid_in(Path(self.pidfile or ""))
-            found = [seen for seen in (_seen(pid),) if seen]
+            found = [seen for seen in (look_at(pid),) if seen]
             missing = f"no process {pid} runs" + (f", which {self.pidfile} names" if self.pidfile else "")
         if not found:
             raise ProbeError("process_not_found", missing)
@@ -146,30 +135,9 @@ def _pid_in(file: Path) -> int:
     return int(text)
 
 
-def _seen(pid: int) -> Seen | None:
-    """None for one that does not run: gone, or dead and not yet collected by its parent."""
-    try:
-        process = psutil.Process(pid)
-        with process.oneshot():
-            if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
-                return None
-            times, memory, threads = process.cpu_times(), process.memory_info(), process.num_threads()
-            created = process.create_time()
-        return Seen(process, created, times.user, times.system, memory.rss, threads, _fds(process))
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return None
-
-
-def _fds(process: psutil.Process) -> int | None:
-    try:
-        return process.num_fds()
-    except (psutil.AccessDenied, AttributeError):  # Windows has handles instead
-        return None
-
-
 def _named(name: str) -> list[Seen]:
     pids = [process.pid for process in psutil.process_iter(["name"]) if process.info["name"] == name]
-    return [seen for pid in pids if (seen := _seen(pid))]
+    return [seen for pid in pids if (seen := look_at(pid))]
 
 
 def _cpu_of(seen: Iterable[Seen]) -> dict[psutil.Process, tuple[float, float]]:

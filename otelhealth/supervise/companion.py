@@ -8,8 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from otelhealth.supervise.channel import Channel
 from otelhealth.supervise.restarts import Restarts, Rules
@@ -18,8 +17,7 @@ from otelhealth.supervise.spawn import CannotRunError, Manner, spawn
 _AGAIN = Rules("always", backoff=1.0, max_backoff=60.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(NamedTuple):
     """What a companion asks for once it is ready."""
 
     grace: float  # s from SIGTERM to SIGKILL

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 _FROM_KERNEL = 0x80  # si_code SI_KERNEL: a key of the terminal, not a process, made it
 _NAMED = ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "WINCH", "TTIN", "TTOU", "PWR")
@@ -18,8 +17,7 @@ ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
 SUPPORTED = hasattr(signal, "sigtimedwait")
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(NamedTuple):
     number: int
     from_kernel: bool
 

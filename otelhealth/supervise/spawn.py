@@ -10,9 +10,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from otelhealth.errors import OtelHealthError
 
@@ -45,8 +44,7 @@ def become_reaper() -> bool:
     return os.getpid() == 1 or (_prctl is not None and _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
+class Manner(NamedTuple):
     """How a child lives: its group or session, the descriptors above 2 that it gets (None: all inheritable ones),
     and the signal that Linux sends it when this process ends."""
 

@@ -9,7 +9,7 @@ from functools import cache
 from otelhealth.checks.base import Check, Quantity
 from otelhealth.model import Attributes, Measurement, Status
 from otelhealth.telemetry import names
-from otelhealth.telemetry.names import Metric
+from otelhealth.telemetry.metric import Metric
 from otelhealth.telemetry.series import Buckets, Number, Owner, Series
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from otelhealth.telemetry.names import Metric
+from otelhealth.telemetry.metric import Metric
 from otelhealth.telemetry.series import Table
 from otelhealth.telemetry.wire import Envelope, integer, message, text
 

@@ -8,7 +8,7 @@ from typing import Literal
 from otelhealth.clock import Clock
 from otelhealth.model import Attributes, MetricFamily, MetricPoint, ServiceStatus
 from otelhealth.telemetry import names, runtime
-from otelhealth.telemetry.names import Metric
+from otelhealth.telemetry.metric import Metric
 from otelhealth.telemetry.series import Buckets, Number, Table
 
 Received = Literal["forwarded", "discarded", "refused"]

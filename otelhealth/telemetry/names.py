@@ -1,8 +1,8 @@
 """Every metric, span, event and attribute that the agent itself gives out; the kinds declare their own measurements."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
-from otelhealth.checks.base import Instrument
+from otelhealth.telemetry.metric import Metric, Record
 
 CHECK_NAME = "otelhealth.check.name"
 CHECK_KIND = "otelhealth.check.kind"
@@ -24,6 +24,7 @@ SIGNAL = "otelhealth.signal"
 ERROR_TYPE = "error.type"
 PEER = "service.peer.name"
 CPU_MODE = "cpu.mode"
+EXIT_CODE = "process.exit.code"
 COMPONENT_NAME = "otel.component.name"
 COMPONENT_TYPE = "otel.component.type"
 
@@ -31,26 +32,6 @@ EVENT_STATE_CHANGE = "otelhealth.check.state_change"
 EVENT_EXCEPTION = "otelhealth.check.exception"
 EVENT_START = "otelhealth.agent.start"
 EVENT_STOP = "otelhealth.agent.stop"
-
-SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-OTHER_UNITS = (0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 10_000.0)
-
-
-class Metric(NamedTuple):
-    """One metric as it leaves: `attributes` are all keys its points may carry, `when` says when it moves."""
-
-    name: str
-    unit: str
-    instrument: Instrument
-    description: str
-    attributes: tuple[str, ...] = ()
-    when: str = "observed at each export"
-
-    @property
-    def bounds(self) -> tuple[float, ...]:
-        """Upper bounds of a histogram's buckets."""
-        return SECONDS if self.unit == "s" else OTHER_UNITS
-
 
 _RUN = "each run of the check"
 
@@ -134,6 +115,35 @@ PROCESS_FDS = Metric(
     "process.unix.file_descriptor.count", "{file_descriptor}", "updowncounter", "Open file descriptors."
 )
 PROCESS_UPTIME = Metric("process.uptime", "s", "gauge", "Time since the process started.")
+PROCESS_UTILIZATION = Metric(
+    "process.cpu.utilization",
+    "1",
+    "gauge",
+    "CPU time since the last export over time elapsed and all cores of the machine.",
+    when="observed at each export of the service below `exec`",
+)
+PROCESS_COUNT = Metric(
+    "otelhealth.process.count",
+    "{process}",
+    "updowncounter",
+    "Processes: the command's and all below it.",
+    when="observed at each export of the service below `exec`",
+)
+PROCESS_RESTARTS = Metric(
+    "otelhealth.process.restarts",
+    "{restart}",
+    "counter",
+    "Times that the command was started again.",
+    when="observed at each export of the service below `exec`",
+)
+PROCESS_EXITS = Metric(
+    "otelhealth.process.exits",
+    "{exit}",
+    "counter",
+    "Ends of the command, by exit code; 128 + n for signal n.",
+    (EXIT_CODE,),
+    "each end of the service below `exec`",
+)
 EXPORTED_SPANS = Metric(
     "otel.sdk.exporter.span.exported",
     "{span}",
@@ -191,6 +201,8 @@ RECEIVED = Metric(
     "each request of the service",
 )
 
+OF_A_PROCESS = (PROCESS_CPU, PROCESS_MEMORY, PROCESS_THREADS, PROCESS_FDS, PROCESS_UPTIME)
+OF_A_CHILD = (*OF_A_PROCESS, PROCESS_UTILIZATION, PROCESS_COUNT, PROCESS_RESTARTS, PROCESS_EXITS)
 METRICS = (
     STATUS,
     DURATION,
@@ -205,11 +217,7 @@ METRICS = (
     THREADS_BLOCKED,
     LOOP_LAG,
     RELOADS,
-    PROCESS_CPU,
-    PROCESS_MEMORY,
-    PROCESS_THREADS,
-    PROCESS_FDS,
-    PROCESS_UPTIME,
+    *OF_A_CHILD,
     EXPORTED_SPANS,
     EXPORTED_POINTS,
     EXPORTED_LOGS,
@@ -219,15 +227,6 @@ METRICS = (
     SPOOL_DROPPED,
     RECEIVED,
 )
-
-
-class Record(NamedTuple):
-    """A span or an event as it leaves; `attributes` are all keys it may carry."""
-
-    name: str
-    description: str
-    attributes: tuple[str, ...]
-    when: str
 
 
 SPANS = (

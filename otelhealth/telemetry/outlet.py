@@ -16,7 +16,7 @@ from otelhealth.telemetry import names
 from otelhealth.telemetry.content import OtlpContent
 from otelhealth.telemetry.export import Ledger
 from otelhealth.telemetry.instruments import Instruments
-from otelhealth.telemetry.names import Metric
+from otelhealth.telemetry.metric import Metric
 from otelhealth.telemetry.resource import Identity
 from otelhealth.telemetry.sender import Sender, SpoolSender, check_files, grpc_sender
 from otelhealth.units import MEMORY

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from struct import Struct
 
 from otelhealth.model import Attributes, Exemplar, HistogramValue
-from otelhealth.telemetry.names import OTHER_UNITS, SECONDS, Metric
+from otelhealth.telemetry.metric import OTHER_UNITS, SECONDS, Metric
 from otelhealth.telemetry.wire import attributes as encode_attributes
 from otelhealth.telemetry.wire import fixed64, message, varint
 

@@ -14,10 +14,11 @@ from opentelemetry import _logs, metrics, trace
 from otelhealth.checks.secret import secrets_of
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.errors import OtelHealthError
-from otelhealth.model import ExportPath, MetricFamily
+from otelhealth.model import Child, ExportPath, MetricFamily
 from otelhealth.redaction import Redactor
 from otelhealth.spool import Otlp, SignalName, Spool
 from otelhealth.spool.place import Place
+from otelhealth.telemetry.child import ChildFigures
 from otelhealth.telemetry.encode import Pace, encode
 from otelhealth.telemetry.export import Exporter, ItemExporter, MetricExporter
 from otelhealth.telemetry.instruments import Instruments
@@ -72,6 +73,7 @@ class Telemetry:
         self.export_path = export_path(settings, resource.get("service.instance.id", ""))
         self._sdk: SdkProviders | None = None
         self._sdk_lock = threading.Lock()
+        self._child: ChildFigures | None = None
 
     @classmethod
     def prepare(  # noqa: PLR0913, PLR0917 - most have their default
@@ -103,10 +105,17 @@ class Telemetry:
             exporter.start()
         return self
 
+    def watch(self, child: Child, resource: Mapping[str, str]) -> ChildFigures:
+        """Give out, besides, what the service below this agent uses, under the resource that is its own."""
+        self._child = ChildFigures(child, resource, SCOPE, self._clock)
+        return self._child
+
     def families(self) -> Iterator[MetricFamily]:
-        """The agent's own metrics and the application's, for `/metrics`; from memory."""
+        """The agent's own metrics, its service's and the application's, for `/metrics`; from memory."""
         self._refresh()
         yield from self.instruments.families()
+        if self._child is not None:
+            yield from self._child.families()
         if self._sdk is not None:
             yield from self._sdk.families()
 
@@ -181,7 +190,10 @@ class Telemetry:
 
     def _requests(self) -> Iterator[tuple[bytes, int]]:
         self._refresh()
-        yield from encode(self.instruments.tables(), self._envelope, int(self._clock.time() * NANO), Pace())
+        now = int(self._clock.time() * NANO)
+        yield from encode(self.instruments.tables(), self._envelope, now, Pace())
+        if self._child is not None:
+            yield from self._child.requests(now)
 
     def _refresh(self) -> None:
         self._process.refresh()

@@ -14,7 +14,7 @@ from otelhealth.checks.registry import all_kinds
 from otelhealth.errors import OtelHealthError
 from otelhealth.telemetry import application, names, runtime
 from otelhealth.telemetry.bound import metric_of
-from otelhealth.telemetry.names import Metric, Record
+from otelhealth.telemetry.metric import Metric, Record
 
 
 def metrics() -> list[Metric]:

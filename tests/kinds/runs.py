@@ -15,12 +15,12 @@ from otelhealth.once import Around
 
 
 class Runs:
-    def __init__(self, clock: Clock = SYSTEM) -> None:
+    def __init__(self, clock: Clock = SYSTEM, around: Around | None = None) -> None:
         self.exported = InMemorySpanExporter()
         provider = TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(self.exported))
         self._tracer = provider.get_tracer("tests")
-        self._runner = Runner(clock, ThreadLane(clock), Around(None), self._tracer)
+        self._runner = Runner(clock, ThreadLane(clock), around or Around(None), self._tracer)
 
     async def __call__(self, check: Check) -> CheckResult:
         with self._tracer.start_as_current_span("check") as span:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -65,8 +66,7 @@ class Supervised:
 
     def line(self) -> str:
         """The next line of the command's output."""
-        assert self.process.stdout is not None
-        return str(self.process.stdout.readline()).strip()
+        return readline(self.process)
 
     def enter(self) -> None:
         """A line for the command to read."""
@@ -78,6 +78,17 @@ class Supervised:
         """Exit code, output, errors."""
         out, err = self.process.communicate(timeout=timeout)
         return self.process.returncode, out, err
+
+
+def readline(process: subprocess.Popen[str], within: float = 30.0) -> str:
+    """The next line of its output; one that does not come ends it, so that nobody waits for ever."""
+    assert process.stdout is not None
+    patience = threading.Timer(within, process.kill)
+    patience.start()
+    try:
+        return process.stdout.readline().strip()
+    finally:
+        patience.cancel()
 
 
 def python(code: str) -> list[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 from otelhealth.checks.base import Check
+from otelhealth.checks.processes import WatchedChild
 from otelhealth.checks.registry import all_kinds
-from otelhealth.model import CheckResult, Measurement, ServiceStatus, StateChange, Status
+from otelhealth.model import CheckResult, Measurement, ServiceProcess, ServiceStatus, StateChange, Status
 from otelhealth.telemetry import Telemetry, names, runtime, table
 from tests.telemetry.conftest import Open
 from tests.telemetry.receiver import Answer, Receiver, attributes, points
@@ -77,6 +79,8 @@ def use_everything(telemetry: Telemetry) -> None:
     telemetry.instruments.loop_lag(0.001)
     telemetry.instruments.set(runtime.TASKS, (), 3)
     telemetry.instruments.received("traces", "refused", "413")
+    child = WatchedChild(ServiceProcess("running", "shop", os.getpid()))
+    telemetry.watch(child, {"service.instance.id": "the service's"}).exited(1)
     telemetry.events.agent_start("started")
     telemetry.events.agent_stop("stopped")
 

@@ -1,0 +1,43 @@
+"""What `opentelemetry-instrument` and `otelhealth exec` load first (entry point `opentelemetry_distro`)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]  # untyped
+
+from otelhealth.inside.defaults import NAME, set_defaults
+from otelhealth.inside.servers import OFFICIAL
+
+log = logging.getLogger("otelhealth")
+
+
+class Distro(BaseDistro):  # type: ignore[misc]  # untyped
+    """Sets what its user has not, and leaves ASGI applications to our own instrumentation."""
+
+    def _configure(self, **_: Any) -> None:
+        set_defaults(os.environ)
+
+    def load_instrumentor(self, entry_point: EntryPoint, **kwargs: Any) -> None:
+        """One that fails is said, and takes no other with it."""
+        if entry_point.name in OFFICIAL and NAME not in _disabled():
+            return
+        try:
+            super().load_instrumentor(entry_point, **kwargs)
+        except ImportError:  # its library is not there: the loader knows what to make of that
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a library's instrumentation raises, the others go on
+            say(f"the instrumentation of {entry_point.name} failed: {type(error).__name__}: {error}")
+
+
+def _disabled() -> set[str]:
+    return {name.strip() for name in os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")}
+
+
+def say(sentence: str) -> None:
+    """On stderr: a program that has not begun has no log."""
+    sys.stderr.write(f"otelhealth: {sentence}\n")

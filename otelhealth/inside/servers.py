@@ -1,0 +1,87 @@
+"""Every ASGI application of this process traced and measured: its server's one door to it leads through our middleware.
+
+uvicorn (also as gunicorn's worker), hypercorn and gunicorn's own ASGI worker are known.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+from otelhealth.inside.importing import after_import
+
+OFFICIAL = frozenset({"fastapi", "starlette", "quart", "asgi"})  # official instrumentations that ours stands for
+_OWN_FRAMEWORKS = ("django", "falcon")  # their official instrumentations trace ASGI as well
+
+
+class AsgiInstrumentor:
+    """What `opentelemetry-instrument` loads of us (entry point `opentelemetry_instrumentor`)."""
+
+    def instrument(self, **_: Any) -> None:
+        for module, door in _DOORS.items():
+            after_import(module, door)
+
+    def uninstrument(self, **_: Any) -> None:
+        """What is wrapped stays so: there is no way back in a process that serves."""
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        return ()
+
+
+def traced(app: Any) -> Any:
+    """`app` behind our middleware, unless another instrumentation has it."""
+    from otelhealth.inside.middleware import TelemetryMiddleware  # noqa: PLC0415 - only where something is served
+
+    name = type(app).__module__.partition(".")[0]
+    if name in _OWN_FRAMEWORKS and f"opentelemetry.instrumentation.{name}" in sys.modules:
+        return app
+    return TelemetryMiddleware(app)
+
+
+def _uvicorn(module: ModuleType) -> None:
+    load: Callable[..., None] = module.Config.load
+
+    @wraps(load)
+    def load_traced(config: Any, *arguments: Any, **named: Any) -> None:
+        load(config, *arguments, **named)
+        if config.interface == "wsgi" or config.http_protocol_class.__module__.startswith("otelhealth."):
+            return
+        outer = config.loaded_app
+        if type(outer).__name__ == "ProxyHeadersMiddleware":  # what it makes of a request is the true one
+            outer.app = traced(outer.app)
+        else:
+            config.loaded_app = traced(outer)
+
+    module.Config.load = load_traced
+
+
+def _hypercorn(module: ModuleType) -> None:
+    wrapper = module.ASGIWrapper
+    make: Callable[..., None] = wrapper.__init__
+
+    @wraps(make)
+    def make_traced(self: Any, app: Any) -> None:
+        make(self, traced(app))
+
+    wrapper.__init__ = make_traced
+
+
+def _gunicorn(module: ModuleType) -> None:
+    load: Callable[..., None] = module.ASGIWorker.load_wsgi
+
+    @wraps(load)
+    def load_traced(worker: Any) -> None:
+        load(worker)
+        worker.asgi = traced(worker.asgi)
+
+    module.ASGIWorker.load_wsgi = load_traced
+
+
+_DOORS: dict[str, Callable[[ModuleType], None]] = {
+    "uvicorn.config": _uvicorn,
+    "hypercorn.app_wrappers": _hypercorn,
+    "gunicorn.workers.gasgi": _gunicorn,
+}

@@ -1,0 +1,85 @@
+"""`otelhealth exec` as a process of its own, and what is asked of the agent in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.supervise.supervised import readline
+from tests.waiting import eventually
+
+ROOT = Path(__file__).parents[2]
+OTELHEALTH = str(Path(sys.executable).with_name("otelhealth"))
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """This process's without what would configure an agent; its state lies in `folder`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL", "HC_"))}
+    own = {"XDG_STATE_HOME": str(folder), "OTELHEALTH_SERVER__LISTEN": "127.0.0.1:0", "PYTHONUNBUFFERED": "1"}
+    return kept | own | more
+
+
+class Executed:
+    """`command` with an agent beside it; its stderr is kept in a file."""
+
+    def __init__(self, folder: Path, command: Sequence[str], options: Sequence[str] = (), **environ: str) -> None:
+        self._said = folder / "stderr"
+        program = environ.pop("program", OTELHEALTH)
+        with self._said.open("wb") as said:
+            self.process = subprocess.Popen(
+                [program, "exec", *options, "--", *command],
+                cwd=folder,
+                env=environment(folder, **environ),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.communicate(timeout=30)
+
+    def line(self) -> str:
+        """The next line of the command's output."""
+        return readline(self.process)
+
+    def said(self) -> str:
+        return self._said.read_text(errors="replace")
+
+    def until_said(self, pattern: str, within: float = 30.0) -> re.Match[str]:
+        """The first match in what is on stderr."""
+        return eventually(lambda: re.search(pattern, self.said()) or self._check_running(pattern), within)
+
+    def _check_running(self, pattern: str) -> None:
+        assert self.process.poll() is None, f"ended without {pattern!r}: {self.said()}"
+
+    @property
+    def url(self) -> str:
+        return self.until_said(r"answers +(http://\S+)/health,")[1]
+
+    def get(self, path: str) -> Any:
+        """The JSON that the agent answers, whatever its status code."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return json.loads(error.read())
+
+    def code(self, timeout: float = 30) -> int:
+        return self.process.wait(timeout=timeout)
