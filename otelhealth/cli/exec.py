@@ -38,6 +38,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.list:
+        from otelhealth.cli import listing  # noqa: PLC0415 - the supervisor stays small
+
+        return listing.run()
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if not command:
         say("which command? write it behind --, such as: otelhealth exec -- uvicorn app:app")
