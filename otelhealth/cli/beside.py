@@ -44,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-instrument", action="store_true", help="exec.instrument: false")
     parser.add_argument("--channel", type=int, required=True, help="the descriptor of the supervisor's socket")
     parser.add_argument("--folder", required=True, help="for the marks of the command's processes")
+    parser.add_argument("--receive", help="where the agent before this one took OTLP")
     parser.add_argument("--command", required=True, help="how the command is called")
 
 
@@ -51,7 +52,7 @@ class Beside:
     """One agent, and the supervisor's word on the command."""
 
     def __init__(self, config: Config, sources: Sources, arguments: argparse.Namespace) -> None:
-        self._config = config
+        self._config = config = _receiving(config, arguments.receive)
         self._command = arguments.command
         self._folder = arguments.folder
         self._channel = socket.socket(fileno=arguments.channel)
@@ -60,7 +61,6 @@ class Beside:
             "ready": True,
             "grace": config.exec.grace,
             "restart": config.exec.restart.rules(),
-            "again": [],
         }
         # a user's own service.instance.id is that of the service
         own = without_instance(os.environ.get(_ATTRIBUTES, ""))
@@ -95,8 +95,13 @@ class Beside:
         hosting.leave_soon()
 
     def _environment(self) -> dict[str, Any]:
-        changes = of_command(self._environ, self._service, "", self._folder, instrument=self._config.exec.instrument)
-        return {"environment": dict(changes.environment), "without": list(changes.without)}
+        receiver, instrument = self._agent.receiver, self._config.exec.instrument
+        changes = of_command(self._environ, self._service, receiver, self._folder, instrument=instrument)
+        return {
+            "environment": dict(changes.environment),
+            "without": list(changes.without),
+            "again": [f"--receive={receiver.removeprefix('http://')}"],
+        }
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         """What the supervisor tells, until the command has ended for good, or the supervisor has."""
@@ -130,6 +135,17 @@ class Beside:
 def _identity(config: Config, role: str) -> Identity:
     service = config.service
     return Identity(service.name, service.version, service.environment, str(config.file or ""), role)
+
+
+def _receiving(config: Config, before: str | None) -> Config:
+    """The command's telemetry comes to this agent: where the user says, else on a port that nobody else knows of.
+
+    An agent that follows another takes its port: the command goes on to send there.
+    """
+    if config.telemetry.receive is not None:
+        return config
+    telemetry = config.telemetry.model_copy(update={"receive": before or "127.0.0.1:0"})
+    return config.model_copy(update={"telemetry": telemetry})
 
 
 def _watching(config: Config) -> tuple[str, ...]:

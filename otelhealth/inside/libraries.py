@@ -59,8 +59,10 @@ def present() -> Iterator[Library]:
         found = next(filter(None, map(_version, libraries)), "") if libraries else _python()
         if found:
             yield _official(name, libraries[0] if libraries else name, found)
-    for name in sorted(others.keys() - KNOWN.keys() - {"otelhealth"}):
-        yield Library(name, "", _named(others[name]))
+    for name, entry in sorted(others.items()):
+        by = entry.dist
+        if by and by.name.removeprefix(PREFIX) not in (*KNOWN, "otelhealth") and not _conflict(by.name):
+            yield Library(name, "", f"{by.name} {by.version}")
 
 
 def absent() -> list[str]:
@@ -88,10 +90,6 @@ def _conflict(package: str) -> str:
         return ""
     wanted = conflict.required or " or ".join(conflict.required_any)
     return f"wants {wanted}"
-
-
-def _named(entry: metadata.EntryPoint) -> str:
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
 
 
 def _version(distribution: str) -> str:

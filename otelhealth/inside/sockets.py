@@ -18,7 +18,8 @@ from otelhealth.inside.others import QUIET, Others, outer
 from otelhealth.inside.propagation import Propagation
 from otelhealth.inside.route import Routes
 from otelhealth.telemetry import application as told
-from otelhealth.telemetry.names import ERROR_TYPE, Metric
+from otelhealth.telemetry.metric import Metric
+from otelhealth.telemetry.names import ERROR_TYPE
 from otelhealth.telemetry.tracing import exception_type
 
 ABNORMAL = 1006  # neither side said why

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from otelhealth.telemetry.names import ERROR_TYPE, Metric, Record
+from otelhealth.telemetry.metric import Metric, Record
+from otelhealth.telemetry.names import ERROR_TYPE
 
 METHOD = "http.request.method"
 STATUS = "http.response.status_code"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from otelhealth.model import Attributes
-from otelhealth.telemetry.names import Metric
+from otelhealth.telemetry.metric import Metric
 
 GC_GENERATION = "cpython.gc.generation"
 GENERATIONS: tuple[Attributes, ...] = tuple(((GC_GENERATION, str(number)),) for number in range(3))

@@ -64,10 +64,9 @@ class Executed:
 
     def until_said(self, pattern: str, within: float = 30.0) -> re.Match[str]:
         """The first match in what is on stderr."""
-        return eventually(lambda: re.search(pattern, self.said()) or self._check_running(pattern), within)
-
-    def _check_running(self, pattern: str) -> None:
-        assert self.process.poll() is None, f"ended without {pattern!r}: {self.said()}"
+        found = eventually(lambda: re.search(pattern, self.said()) or self.process.poll() is not None, within)
+        assert isinstance(found, re.Match), f"ended without {pattern!r}: {self.said()}"
+        return found
 
     @property
     def url(self) -> str:

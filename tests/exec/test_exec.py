@@ -61,7 +61,7 @@ def test_the_command_is_a_check_and_its_process_is_what_lives(tmp_path: Path) ->
         assert run.line() == "up"
         record = eventually(lambda: (found := run.get("/health/checks/child"))["status"] == "pass" and found)
         assert (record["tier"], record["groups"]) == (1, ["live", "ready"])
-        assert record["measurements"]["rss"]["value"] > 1 << 20
+        assert record["measurements"]["rss"]["value"] > 0
         assert run.get("/health/live")["status"] == "alive"
         [command] = [p for p in psutil.Process(run.process.pid).children() if "signal.pause" in p.cmdline()[-1]]
         command.send_signal(signal.SIGKILL)
