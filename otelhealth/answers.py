@@ -111,6 +111,7 @@ class Answers:
                 "threads_blocked": list(self.rooms.threads.blocked_owners),
                 "not_exported": dict(self.rooms.telemetry.instruments.refusals),
                 "receiver": self.receiver.record() if self.receiver else None,
+                "export": self.rooms.telemetry.export_record(),
             },
         )
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-from otelhealth.records import BriefReport, CheckRecord, GroupReport, HealthReport, History
+from otelhealth.records import BriefReport, CheckRecord, ExportRecord, GroupReport, HealthReport, History
 
 T = TypeVar("T")
 Attributes = tuple[tuple[str, str], ...]
@@ -179,6 +179,11 @@ class Surroundings(Protocol):
 
     @property
     def child(self) -> Child | None: ...
+
+    @property
+    def export_record(self) -> Callable[[], ExportRecord | None]:
+        """What waits to be delivered there; None where nothing is spooled."""
+        ...
 
 
 class Served(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from opentelemetry import trace
@@ -17,7 +17,7 @@ from otelhealth.engine.runner import Runner
 from otelhealth.engine.threads import ThreadLane
 from otelhealth.errors import OtelHealthError, near
 from otelhealth.model import Child, ExportPath
-from otelhealth.records import CheckRecord
+from otelhealth.records import CheckRecord, ExportRecord
 from otelhealth.redaction import Redactor
 from otelhealth.telemetry.setup import export_path
 
@@ -28,6 +28,7 @@ class Around(NamedTuple):
     """What a probe may know of the agent around it (`model.Surroundings`)."""
 
     export_path: ExportPath | None
+    export_record: Callable[[], ExportRecord | None] = lambda: None
     child: Child | None = None
 
 

@@ -133,6 +133,33 @@ class ReceiverRecord(TypedDict):
     refused: dict[str, int]
 
 
+class SignalRecord(TypedDict):
+    """One signal in the spool; `waiting`, `sent`, `retried`, `rejected`, `duplicate` are requests, `dropped` items."""
+
+    status: Literal["delivering", "held"]
+    waiting: int
+    usage_bytes: int
+    oldest_seconds: float
+    sent: int
+    retried: int
+    rejected: int
+    duplicate: int
+    dropped: dict[str, int]
+    error_type: str | None
+    error: str | None
+    since: int | None
+
+
+class ExportRecord(TypedDict):
+    """What waits to be delivered; `path` None: in memory. `problem` says why the disk cannot be used."""
+
+    path: str | None
+    problem: str | None
+    usage_bytes: int
+    limit_bytes: int
+    signals: dict[str, SignalRecord]
+
+
 class HealthReport(TypedDict):
     """`/health/detailed`."""
 

@@ -51,7 +51,7 @@ class Rounds:
         self.runner = Runner(
             clock,
             self.threads,
-            Around(self.telemetry.export_path, child),
+            Around(self.telemetry.export_path, self.telemetry.export_record, child),
             self.telemetry.tracer,
             self.raised,
             self.redact,

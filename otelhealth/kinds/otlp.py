@@ -26,6 +26,7 @@ from otelhealth.checks.tls import Tls, TlsOptions
 from otelhealth.checks.url import HttpUrl, Url
 from otelhealth.errors import OtelHealthError, ProbeError
 from otelhealth.model import CheckResult, Measurement
+from otelhealth.records import ExportRecord
 from otelhealth.units import Duration, duration_text
 
 _MOST_PENDING = 100
@@ -44,6 +45,13 @@ class OtlpCheck(Check, TlsOptions):
     summary: ClassVar[str] = "the export path: the Collector takes OTLP; a canary arrives in Jaeger and Prometheus"
     quantities: ClassVar[tuple[Quantity, ...]] = (
         Quantity("collector_duration", "s", "gauge", "An empty export to the Collector.", "otelhealth.otlp.duration"),
+        Quantity(
+            "spool_age",
+            "s",
+            "gauge",
+            "How long the oldest request has waited for its delivery.",
+            "otelhealth.otlp.spool.age",
+        ),
         Quantity("trace_age", "s", "gauge", "Age of the last trace found in Jaeger.", "otelhealth.otlp.trace.age"),
         Quantity("metric_age", "s", "gauge", "Age of the last run known to Prometheus.", "otelhealth.otlp.metric.age"),
     )
@@ -89,6 +97,8 @@ class OtlpCheck(Check, TlsOptions):
         links: list[tuple[str, Callable[[], Awaitable[str]]]] = [
             ("agent -> Collector", lambda: self._collector(ctx, measured))
         ]
+        if self.url is None and (record := ctx.surroundings.export_record()) is not None:
+            links.append(("agent's spool", lambda: self._spool(record, measured)))
         if (health := self.health) is not None:
             links.append(("Collector's health", lambda: self._health(ctx, health)))
         if (jaeger := self.jaeger) is not None:
@@ -126,6 +136,17 @@ class OtlpCheck(Check, TlsOptions):
             )
         endpoint = path.endpoint if "://" in path.endpoint else f"http://{path.endpoint}"
         return Url.parse(endpoint), path.headers, path.protocol
+
+    async def _spool(self, record: ExportRecord, measured: list[Measurement]) -> str:
+        """Whether each signal is taken: an empty request that the Collector takes says nothing of that."""
+        signals = record["signals"].values()
+        measured.append(Measurement("spool_age", max((one["oldest_seconds"] for one in signals), default=0.0), "s"))
+        for name, signal in record["signals"].items():
+            if signal["status"] == "held":
+                raise ProbeError(signal["error_type"] or "", f"{name}: {signal['error']}")
+        if record["problem"]:
+            raise ProbeError("disk_error", f"its disk cannot be used: {record['problem']}")
+        return f"{sum(one['waiting'] for one in signals)} requests wait"
 
     async def _health(self, ctx: Context, url: Url) -> str:
         await self._ask(ctx, Exchange(), url)

@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from otelhealth.clock import Clock
 from otelhealth.spool.letter import Content, Letter
@@ -21,12 +21,11 @@ SAY_AGAIN = 3600.0  # s after which a loss of the same kind is told once more
 log = logging.getLogger("otelhealth.spool")
 
 
-@dataclass(slots=True)
-class Trouble:
+class Trouble(NamedTuple):
     """Since when and why a signal's queue is held."""
 
     error_type: str
-    said: str
+    said: str  # with the remedy
     since: float  # Unix seconds
 
 
@@ -46,6 +45,7 @@ class Delivery:
         self._doubtful = -1  # number of the request whose answer was lost
         self._said: dict[str, float] = {}
         self.trouble: Trouble | None = None
+        self.oldest: float | None = None  # when the request came that is next, in seconds of the spool's clock
         self._thread = threading.Thread(target=self._work, name=f"otelhealth-spool-{signal}", daemon=True)
         self._thread.start()
 
@@ -74,6 +74,7 @@ class Delivery:
             self._filled.clear()
             ending = self._closing.is_set()
             letter = self._queue.take(self._signal)
+            self.oldest = letter.at if letter is not None else None
             if letter is not None:
                 pause = self._deliver(letter)
                 if pause and (ending or self._rest(pause)):
@@ -128,7 +129,7 @@ class Delivery:
             self._doubtful = letter.number
         if self.trouble is None or self.trouble.error_type != verdict.error_type:
             since = self.trouble.since if self.trouble else self._clock.time()
-            self.trouble = Trouble(verdict.error_type, verdict.said, since)
+            self.trouble = Trouble(verdict.error_type, f"{verdict.said}; {verdict.remedy}", since)
             self._say(f"held {verdict.error_type}", f"{verdict.said}, what comes is kept", verdict.remedy)
         self._failures += 1
         pause = min(MOST_PAUSE, 2.0 ** min(self._failures - 1, 10))

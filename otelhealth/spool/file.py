@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from otelhealth.spool.letter import Letter
 from otelhealth.spool.settings import SignalName
@@ -29,8 +29,7 @@ _GIVE_BACK = 256  # free pages from which on the file is made smaller once it is
 _OVERHEAD = 100  # bytes of a row beside its body
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(NamedTuple):
     """How much waits."""
 
     letters: int
@@ -135,10 +134,12 @@ class File:
         for row in self._connection.execute(f"SELECT {_COLUMNS} FROM letters ORDER BY number"):  # noqa: S608 - a constant
             yield _letter(row)
 
-    def forget(self, letter: Letter) -> None:
-        deleted = self._connection.execute("DELETE FROM letters WHERE number = ?", (letter.number,))
-        if deleted.rowcount:
+    def forget(self, letter: Letter) -> bool:
+        """Whether it was there."""
+        deleted = self._connection.execute("DELETE FROM letters WHERE number = ?", (letter.number,)).rowcount > 0
+        if deleted:
             self._use(letter, -1)
+        return deleted
 
     def forget_until(self, signal: SignalName, number: int) -> None:
         """All of a signal up to that number."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 from otelhealth.clock import Clock
 from otelhealth.errors import OtelHealthError
@@ -15,9 +16,9 @@ REFUSED = (OSError, sqlite3.Error, OtelHealthError)  # how a disk says that it c
 
 
 class Home:
-    """At `place`; `file` is None where there is none."""
+    """At `place`; `file` is None where there is none: without a place, or before it could be claimed."""
 
-    def __init__(self, place: Place, clock: Clock) -> None:
+    def __init__(self, place: Place | None, clock: Clock) -> None:
         self._place = place
         self._clock = clock
         self._lock: Lock | None = None
@@ -26,10 +27,11 @@ class Home:
 
     def claim(self) -> int:
         """Open it, with what dead processes left behind; how many requests that are. Raises REFUSED."""
+        if self._place is None:
+            return 0
         try:
             path, self._lock = self._place.claim()
-            self.file = open_file(path, self._clock.time())
-            self.file.say(SERVICE, self._place.service)
+            self.file = self._open(path)
             taken = adopt(self.file, self._place)
             self.ages = Ages(self._clock, float(self.file.about(OFFSET) or 0.0), self.file.last()[1])
         except REFUSED:
@@ -44,12 +46,17 @@ class Home:
         path = self.file.path
         self.file.close()
         try:
-            self.file = open_file(path, self._clock.time())
-            self.file.say(SERVICE, self._place.service)
+            self.file = self._open(path)
             self.file.say(OFFSET, str(self.ages.offset))
         except REFUSED:
             self.leave()
             raise
+
+    def _open(self, path: Path) -> File:
+        file = open_file(path, self._clock.time())
+        if self._place is not None:
+            file.say(SERVICE, self._place.service)
+        return file
 
     def leave(self) -> None:
         """Let another process have it."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from otelhealth.errors import OtelHealthError
 from otelhealth.spool.settings import SignalName
@@ -18,8 +17,7 @@ class SpoolFullError(OtelHealthError):
     """There is no room for a request that was received: its sender is to try again later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(NamedTuple):
     """A request as it is sent: the body is encoded as its content type and encoding say. The spool gives the rest."""
 
     signal: SignalName
@@ -42,7 +40,7 @@ class Letter:
             raise ValueError(f"the body is not gzip: {error}") from error
         if not unpacker.eof:
             raise ValueError("the body is cut off, or unpacks to more than 64 MiB")
-        return replace(self, body=body, content_encoding="")
+        return self._replace(body=body, content_encoding="")
 
     def packed(self) -> Letter:
         """The same compressed with gzip.
@@ -52,7 +50,7 @@ class Letter:
         """
         bits = min(15, max(9, len(self.body).bit_length()))
         packer = zlib.compressobj(1, zlib.DEFLATED, 16 + bits, bits - 7)
-        return replace(self, body=packer.compress(self.body) + packer.flush(), content_encoding=GZIP)
+        return self._replace(body=packer.compress(self.body) + packer.flush(), content_encoding=GZIP)
 
 
 class Content(Protocol):

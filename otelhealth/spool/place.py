@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 from otelhealth.damage import PARTS, is_corrupt, move_aside
 from otelhealth.errors import OtelHealthError
@@ -20,8 +20,7 @@ _MOST = 64  # files of one folder
 log = logging.getLogger("otelhealth.spool")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The files `stem`, `stem`-1 ... or, with a `number` in the name already, that and those that follow."""
 
     folder: Path
@@ -100,7 +99,7 @@ def _adopt(into: File, path: Path, service: str, lock: Lock) -> int:
         later = float(into.about(OFFSET) or 0) - float(left.about(OFFSET) or 0)
         letters = list(left.every())
         numbers = count(next_number(into.last()[0]), STEP)
-        into.add(replace(letter, number=next(numbers), at=letter.at + later) for letter in letters)
+        into.add(letter._replace(number=next(numbers), at=letter.at + later) for letter in letters)
     finally:
         left.close()
     for part in PARTS:

@@ -69,7 +69,7 @@ class Post:
         reason = one_line(redacted(self._content.reason(kind, reply.body)), _SAID)
         if not reason:
             return verdict
-        return Verdict(verdict.fate, verdict.error_type, f"{verdict.said} ({reason})", verdict.remedy, verdict.pause)
+        return verdict._replace(said=f"{verdict.said} ({reason})")
 
 
 def _plain(letter: Letter) -> Letter:

@@ -7,7 +7,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from otelhealth.spool.file import File, size_of
 from otelhealth.spool.letter import Content, Letter, SpoolFullError
@@ -48,7 +47,7 @@ class Queue:
         """
         with self.shelf() as shelf:
             shelf.keep_time()
-            letter = replace(letter, number=shelf.next_number(), at=shelf.ages.now())
+            letter = letter._replace(number=shelf.next_number(), at=shelf.ages.now())
             for file, most in shelf.writable():
                 try:
                     self._make_room(file, most, letter)
@@ -95,7 +94,7 @@ class Queue:
         if not width:
             return False
         numbers = (letter.number - width, letter.number + width)
-        parts = [replace(half, number=number, at=letter.at) for half, number in zip(halves, numbers, strict=True)]
+        parts = [half._replace(number=number, at=letter.at) for half, number in zip(halves, numbers, strict=True)]
         with self.shelf() as shelf:
             self._busy.pop(letter.signal, None)
             shelf.replace(letter, parts)
@@ -114,6 +113,14 @@ class Queue:
         files = self._opened.files() if self._opened else ()
         found = [size for file in files for (of, _), size in list(file.used.items()) if of == signal]
         return sum(size.letters for size in found), sum(size.bytes for size in found)
+
+    def age(self, at: float | None) -> float:
+        """Seconds since that time of the spool's clock."""
+        return max(0.0, self._opened.ages.now() - at) if self._opened and at is not None else 0.0
+
+    def place(self) -> tuple[str, str]:
+        """The file ("" for memory) and why the disk cannot be used ("" where it can); known without waiting for it."""
+        return (self._opened.path, self._opened.problem) if self._opened else ("", "")
 
     def close(self) -> None:
         """What waits stays on disk; what is in memory is lost, and said."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from otelhealth.clock import Clock
 from otelhealth.damage import is_corrupt
 from otelhealth.spool.ages import Ages
-from otelhealth.spool.file import File, next_number
+from otelhealth.spool.file import STEP, File, next_number
 from otelhealth.spool.home import REFUSED, Home
 from otelhealth.spool.letter import Letter
 from otelhealth.spool.place import OFFSET, Place
@@ -26,21 +26,22 @@ class Shelf:
 
     def __init__(self, place: Place | None, max_size: int, clock: Clock) -> None:
         self._clock = clock
-        self._home = Home(place, clock) if place is not None else None
-        self._own_ages = Ages(clock)
+        self._home = Home(place, clock)
         self._memory = File(None)
         self._most = max_size
         self._least = max_size if place is None else min(max_size, MOST_IN_MEMORY)
         self._next_try = 0.0
-        self._done: dict[SignalName, int] = {}  # the last number of each signal that is delivered or dropped
+        self._done: dict[
+            SignalName, int
+        ] = {}  # up to which number of a signal the disk did not let go of the delivered
         self.problem = ""  # why the disk is not used
-        if self._home is not None:
-            self._claim(self._home)
-        self._last = self._disk.last()[0] if self._disk else 0
+        # above all that a disk may hold which can be used only later
+        self._last = int(clock.time() * 1000) * STEP if place is not None else 0
+        self._claim()
 
     @property
     def _disk(self) -> File | None:
-        return self._home.file if self._home is not None else None
+        return self._home.file
 
     @property
     def path(self) -> str:
@@ -50,7 +51,7 @@ class Shelf:
     @property
     def ages(self) -> Ages:
         """The clock that tells how old a request is."""
-        return self._home.ages if self._home is not None else self._own_ages
+        return self._home.ages
 
     def next_number(self) -> int:
         self._last = next_number(self._last)
@@ -62,34 +63,31 @@ class Shelf:
 
     def writable(self) -> Iterator[tuple[File, int]]:
         """Where to put a request, best first, each with the bytes it may hold."""
-        if self._disk is not None:
-            if self.problem and self._clock.monotonic() >= self._next_try:
-                self._return(self._disk)
-            if not self.problem:
-                yield self._disk, self._most
+        if self.problem and self._clock.monotonic() >= self._next_try:
+            self._return()
+        if self._disk is not None and not self.problem:
+            yield self._disk, self._most
         yield self._memory, self._least
 
     def first(self, signal: SignalName) -> Letter | None:
         """The oldest of a signal."""
-        after = self._done.get(signal, 0)
-        for file in self.files():
+        found = None
+        if self._disk is not None:
             try:
-                found = file.first(signal, after)
+                found = self._disk.first(signal, self._done.get(signal, 0))
             except sqlite3.Error as error:
                 self.fail(error)
-            else:
-                if found is not None:
-                    return found
-        return None
+        return found or self._memory.first(signal, 0)
 
     def forget(self, letter: Letter) -> None:
         """It is delivered, or dropped from the head of its signal's queue."""
-        self._done[letter.signal] = letter.number
-        for file in self.files():
-            try:
-                file.forget(letter)
-            except sqlite3.Error as error:
-                self.fail(error)
+        if self._memory.forget(letter) or self._disk is None:
+            return
+        try:
+            self._disk.forget(letter)
+        except sqlite3.Error as error:
+            self._done[letter.signal] = letter.number
+            self.fail(error)
 
     def replace(self, letter: Letter, parts: Sequence[Letter]) -> None:
         """In its place stand others."""
@@ -114,7 +112,7 @@ class Shelf:
     def fail(self, error: Exception) -> None:
         """The disk refused: memory has to do. A damaged file is moved aside and a new one begun at once."""
         self._next_try = self._clock.monotonic() + RETRY
-        if self._home is not None and isinstance(error, sqlite3.Error) and is_corrupt(error):
+        if isinstance(error, sqlite3.Error) and is_corrupt(error):
             try:
                 self._home.renew()
             except REFUSED as again:
@@ -136,10 +134,9 @@ class Shelf:
 
     def close(self) -> None:
         """What is on disk stays; what is in memory alone is lost, and said."""
-        if self._disk is not None and self.problem:
-            self._return(self._disk)
-        if self._home is not None:
-            self._home.leave()
+        if self.problem:
+            self._return()
+        self._home.leave()
         lost = sum(size.letters for size in self._memory.used.values())
         if lost:
             log.error("%d requests could not be delivered and are lost, because the spool is in memory", lost)
@@ -147,26 +144,34 @@ class Shelf:
 
     def abandon(self) -> None:
         """In a forked child: what waits is the parent's."""
-        if self._home is not None:
-            self._home.abandon()
+        self._home.abandon()
 
-    def _claim(self, home: Home) -> None:
+    def _claim(self) -> None:
         try:
-            taken = home.claim()
+            taken = self._home.claim()
         except REFUSED as error:
             self.fail(error)
             return
+        if self._disk is not None and not self._memory.used:
+            self._last = self._disk.last()[0]
         if taken:
             log.warning("%d requests that a dead process left are sent first", taken)
 
-    def _return(self, disk: File) -> None:
+    def _return(self) -> None:
         """Bring what waits in memory to the disk, if it takes it again."""
         self._next_try = self._clock.monotonic() + RETRY
+        offset = self.ages.offset
+        if self._disk is None:
+            self._claim()
+        if self._disk is None:
+            return
         waiting = list(self._memory.every())
+        later = self.ages.offset - offset
         try:
             for signal, number in self._done.items():
-                disk.forget_until(signal, number)
-            disk.add(waiting)
+                self._disk.forget_until(signal, number)
+            self._done.clear()
+            self._disk.add(letter._replace(at=letter.at + later) for letter in waiting)
         except sqlite3.Error as error:
             self.fail(error)
             return

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Collection, Mapping
 
 from otelhealth.clock import SYSTEM, Clock
+from otelhealth.records import ExportRecord, SignalRecord
 from otelhealth.spool.delivery import Delivery
 from otelhealth.spool.letter import Content, Letter
 from otelhealth.spool.place import Place
@@ -16,6 +17,7 @@ from otelhealth.spool.post import Post
 from otelhealth.spool.queue import Queue
 from otelhealth.spool.settings import Otlp, SignalName, SpoolSettings
 from otelhealth.spool.shelf import Shelf
+from otelhealth.spool.tally import REASONS
 
 ABORTING = 0.5  # s at the end for attempts that had to be broken off
 
@@ -76,6 +78,43 @@ class Spool:
             raise KeyError(letter.signal)
         self.queue.put(letter)
         self._wake(letter.signal)
+
+    def path(self) -> str:
+        """The file that it has, "" for memory; opens it where nobody has yet."""
+        with self.queue.shelf() as shelf:
+            return shelf.path
+
+    def record(self) -> ExportRecord:
+        """Its state; from memory."""
+        path, problem = self.queue.place()
+        signals: dict[str, SignalRecord] = {signal: self._signal(signal) for signal in self._receivers}
+        return ExportRecord(
+            path=path or None,
+            problem=problem or None,
+            usage_bytes=sum(record["usage_bytes"] for record in signals.values()),
+            limit_bytes=self.settings.max_size,
+            signals=signals,
+        )
+
+    def _signal(self, signal: SignalName) -> SignalRecord:
+        tally = self.queue.tallies[signal]
+        waiting, size = self.queue.used(signal)
+        delivery = self._deliveries.get(signal)
+        trouble = delivery.trouble if delivery else None
+        return SignalRecord(
+            status="held" if trouble else "delivering",
+            waiting=waiting,
+            usage_bytes=size,
+            oldest_seconds=round(self.queue.age(delivery.oldest if delivery and waiting else None), 1),
+            sent=tally.requests["sent"],
+            retried=tally.requests["retried"],
+            rejected=tally.requests["rejected"],
+            duplicate=tally.requests["duplicate"],
+            dropped={reason: tally.dropped[reason] for reason in REASONS},
+            error_type=trouble.error_type if trouble else None,
+            error=trouble.said if trouble else None,
+            since=int(trouble.since) if trouble else None,
+        )
 
     def close(self, timeout: float) -> bool:
         """Deliver what can be delivered within `timeout` seconds; whether all threads ended. The rest stays on disk."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Literal
 
 Outcome = Literal["sent", "retried", "rejected", "duplicate"]
@@ -12,15 +11,12 @@ Reason = Literal["age", "size", "poison", "partial"]
 REASONS: tuple[Reason, ...] = ("age", "size", "poison", "partial")
 
 
-@dataclass(slots=True)
 class Tally:
-    """Requests by outcome; items that were dropped by reason. `delivered` and `lost` (by error type) are items of this
-    process' own.
+    """Counts; items are spans, points, log records."""
 
-    `retried` are attempts; `duplicate` were sent again because an answer was lost, so they may have arrived twice.
-    """
-
-    requests: Counter[Outcome] = field(default_factory=Counter)
-    dropped: Counter[Reason] = field(default_factory=Counter)
-    delivered: int = 0
-    lost: Counter[str] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        # `retried` are attempts; `duplicate` were sent again because an answer was lost: they may have arrived twice
+        self.requests: Counter[Outcome] = Counter()
+        self.dropped: Counter[Reason] = Counter()  # items
+        self.delivered = 0  # items of this process' own
+        self.lost: Counter[str] = Counter()  # items of this process' own, by error type

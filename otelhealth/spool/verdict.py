@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import socket
 import ssl
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from otelhealth.spool.connection import Reply
@@ -41,8 +41,7 @@ class Fate(Enum):
     POISON = "poison"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """`error_type` is of low cardinality, `pause` what the receiver asks for in seconds, `rejected` in items."""
 
     fate: Fate

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from otelhealth.spool import Letter, SignalName
@@ -50,8 +49,8 @@ class OtlpContent:
                 parts = list(_halve(plain.body, _NUMBERS[letter.signal]))
         except _UNREADABLE:
             return ()
-        letters = (replace(plain, body=part, items=0) for part in parts)
-        counted = (replace(half, items=self.count(half)) for half in letters)
+        letters = (plain._replace(body=part, items=0) for part in parts)
+        counted = (half._replace(items=self.count(half)) for half in letters)
         return tuple(half.packed() if letter.content_encoding else half for half in counted)
 
     def rejected(self, content_type: str, answer: bytes) -> tuple[int, str]:

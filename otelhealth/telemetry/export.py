@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
@@ -53,7 +55,11 @@ class Exporter:
     def __init__(self, signal: SignalName, sender: Sender) -> None:
         self._sender = sender
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name=f"otelhealth-{signal}", daemon=True)
+        self._signal = signal
+        self._thread = self._new_thread()
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._work, name=f"otelhealth-{self._signal}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -97,29 +103,58 @@ class ItemExporter(Exporter):
         self._ledger = ledger
         self._envelope = envelope
         self._settings = settings
+        self._many = settings.max_queue // 2 + 1  # from which on they are sent early
+        self._reset()
+        _alive.add(self)
+
+    def _reset(self) -> None:
         self._items: deque[bytes] = deque()
         self._overflow = 0
         self._asleep = False
-        self._filled = threading.Event()
+        self._filled, self._hurry = threading.Event(), threading.Event()
 
     def put(self, item: bytes) -> None:
         """Queue one encoded item; never blocks."""
-        if len(self._items) >= self._settings.max_queue:
-            self._overflow += 1
+        if len(self._items) >= self._many and not self._has_room():
             return
         self._items.append(item)
         if self._asleep:
-            self._filled.set()
+            self._wake()
 
     def close(self) -> None:
         super().close()
         self._filled.set()
+        self._hurry.set()
+
+    def forked(self) -> None:
+        """In a forked child: what waits is the parent's, and the thread comes with the first item."""
+        self._reset()
+        self._asleep = True
+        self._closing = threading.Event()
+        self._thread = self._new_thread()
+
+    def _has_room(self) -> bool:
+        if len(self._items) >= self._settings.max_queue:
+            self._overflow += 1
+            return False
+        if not self._hurry.is_set():
+            self._hurry.set()
+        return True
+
+    def _wake(self) -> None:
+        self._filled.set()
+        if self._thread.ident is None:
+            with _starting:
+                if self._thread.ident is None:
+                    self._thread.start()
 
     def _wait(self) -> None:
-        self._closing.wait(self._settings.delay)
+        self._hurry.wait(self._settings.delay)
         if not self._items:
             self._sleep()
-            self._closing.wait(self._settings.delay)
+            self._hurry.wait(self._settings.delay)
+        if not self._closing.is_set():
+            self._hurry.clear()
 
     def _sleep(self) -> None:
         """Until there is an item, or the end; while items keep coming nobody has to wake the thread."""
@@ -158,3 +193,17 @@ class MetricExporter(Exporter):
 
     def _requests(self) -> Iterator[tuple[bytes, int]]:
         yield from self._collect()
+
+
+_alive: weakref.WeakSet[ItemExporter] = weakref.WeakSet()
+_starting = threading.Lock()
+
+
+def _forked() -> None:
+    """The agent's own metrics are sent by the parent alone."""
+    for exporter in list(_alive):
+        exporter.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from otelhealth.errors import MissingLibraryError
@@ -29,8 +29,7 @@ _RETRYABLE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One try; `again`: another may help."""
 
     outcome: Outcome

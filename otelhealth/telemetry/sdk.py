@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
@@ -37,7 +37,7 @@ from otelhealth.spool import SignalName
 from otelhealth.telemetry.reader import WindowReader
 from otelhealth.telemetry.sender import Sender
 from otelhealth.telemetry.session import session_over
-from otelhealth.telemetry.settings import TelemetrySettings
+from otelhealth.telemetry.settings import Batched, TelemetrySettings
 from otelhealth.telemetry.windows import SLOT, Windows
 
 _URL = "http://otelhealth/"  # never dialled: the session's adapter takes the request
@@ -58,13 +58,11 @@ class SdkProviders:
         self.tracers = TracerProvider(resource=made, shutdown_on_exit=False)
         if session := sessions.get("traces"):
             exporter = OTLPSpanExporter(_URL, compression=Compression.NoCompression, session=session)
-            delay = settings.traces.delay * 1000
-            self.tracers.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=delay))
+            self.tracers.add_span_processor(BatchSpanProcessor(exporter, **_batches(settings.traces)))
         self.loggers = LoggerProvider(resource=made, shutdown_on_exit=False)
         if session := sessions.get("logs"):
             logs = OTLPLogExporter(_URL, compression=Compression.NoCompression, session=session)
-            delay = settings.logs.delay * 1000
-            self.loggers.add_log_record_processor(BatchLogRecordProcessor(logs, schedule_delay_millis=delay))
+            self.loggers.add_log_record_processor(BatchLogRecordProcessor(logs, **_batches(settings.logs)))
         session = sessions.get("metrics")
         self._latest = _Latest(
             OTLPMetricExporter(_URL, compression=Compression.NoCompression, session=session) if session else None
@@ -99,6 +97,20 @@ class SdkProviders:
         self.tracers.shutdown()
         self.meters.shutdown(timeout_millis=timeout * 1000)
         self.loggers.shutdown()
+
+
+def _batches(settings: Batched) -> _Batches:
+    return {
+        "schedule_delay_millis": settings.delay * 1000,
+        "max_queue_size": settings.max_queue,
+        "max_export_batch_size": min(settings.max_batch, settings.max_queue),
+    }
+
+
+class _Batches(TypedDict):
+    schedule_delay_millis: float
+    max_queue_size: int
+    max_export_batch_size: int
 
 
 class _Latest(MetricExporter):

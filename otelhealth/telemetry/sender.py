@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from otelhealth.errors import OtelHealthError
 from otelhealth.spool import Letter, Otlp, SignalName, Spool
 from otelhealth.telemetry.content import OtlpContent
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of a request; `error_type` None: delivered, but for `rejected` items."""
 
     error_type: str | None = None

@@ -15,6 +15,7 @@ from otelhealth.checks.secret import secrets_of
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.errors import OtelHealthError
 from otelhealth.model import Child, ExportPath, MetricFamily
+from otelhealth.records import ExportRecord
 from otelhealth.redaction import Redactor
 from otelhealth.spool import Otlp, SignalName, Spool
 from otelhealth.spool.place import Place
@@ -149,6 +150,10 @@ class Telemetry:
     def spool(self) -> Spool | None:
         """Where all that leaves over OTLP/HTTP waits until it is delivered; None where nothing leaves that way."""
         return self._outlet.spool
+
+    def export_record(self) -> ExportRecord | None:
+        """The spool's state; from memory."""
+        return self.spool.record() if self.spool is not None else None
 
     def close(self, timeout: float = 5.0) -> bool:
         """Send what is left; whether all threads ended within `timeout` seconds. Blocks: call it in a thread."""
