@@ -141,14 +141,14 @@ class Delivery:
         self._tally.requests["rejected"] += 1
         items = letter.items or self._content.count(letter)
         self._queue.lose(letter, items, "poison", verdict.error_type)
-        self._say(f"poison {verdict.error_type}", f"{verdict.said}; {items} items are dropped", verdict.remedy)
+        self._say(f"poison {verdict.error_type}", f"{verdict.said}, items dropped: {items}", verdict.remedy)
 
     def _recover(self) -> None:
         self._failures = 0
         if self.trouble is not None:
             lasted = duration_text(max(0.0, self._clock.time() - self.trouble.since))
             waiting, _ = self._queue.used(self._signal)
-            log.warning("export of %s works again after %s; %d requests wait", self._signal, lasted, waiting)
+            log.warning("export of %s works again after %s; requests waiting: %d", self._signal, lasted, waiting)
             self.trouble = None
             self._said = {kind: at for kind, at in self._said.items() if not kind.startswith("held")}
 

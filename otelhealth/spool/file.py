@@ -166,8 +166,8 @@ class File:
         """Make an empty file small again."""
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         if free >= _GIVE_BACK:
-            self._connection.execute("PRAGMA incremental_vacuum").fetchall()
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            # `execute` would make only the first step of it, a page
+            self._connection.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
 
     def close(self) -> None:
         self._connection.close()

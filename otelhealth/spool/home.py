@@ -10,7 +10,7 @@ from otelhealth.errors import OtelHealthError
 from otelhealth.lock import Lock
 from otelhealth.spool.ages import Ages
 from otelhealth.spool.file import File
-from otelhealth.spool.place import OFFSET, SERVICE, Place, adopt, open_file
+from otelhealth.spool.place import OFFSET, SERVICE, Place, adopt, open_file, set_aside
 
 REFUSED = (OSError, sqlite3.Error, OtelHealthError)  # how a disk says that it cannot be used
 
@@ -39,13 +39,14 @@ class Home:
             raise
         return taken
 
-    def renew(self) -> None:
+    def renew(self, damage: str) -> None:
         """Move the damaged file aside and begin another. Raises REFUSED."""
         if self.file is None or self.file.path is None:
             return
         path = self.file.path
         self.file.close()
         try:
+            set_aside(path, damage, self._clock.time())
             self.file = self._open(path)
             self.file.say(OFFSET, str(self.ages.offset))
         except REFUSED:

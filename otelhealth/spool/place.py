@@ -75,9 +75,12 @@ def open_file(path: Path, now: float) -> File:
     except sqlite3.Error as error:
         if not is_corrupt(error):
             raise
-        aside = move_aside(path, now)
-        log.error("the spool %s is damaged (%s); it is now %s, a new one starts", path, error, aside)  # noqa: TRY400 - the sentence is enough
+        set_aside(path, str(error), now)
         return File(path)
+
+
+def set_aside(path: Path, damage: str, now: float) -> None:
+    log.error("the spool %s is damaged (%s); it is now %s, a new one starts", path, damage, move_aside(path, now))
 
 
 def adopt(into: File, place: Place) -> int:

@@ -113,8 +113,10 @@ class Shelf:
         """The disk refused: memory has to do. A damaged file is moved aside and a new one begun at once."""
         self._next_try = self._clock.monotonic() + RETRY
         if isinstance(error, sqlite3.Error) and is_corrupt(error):
+            waiting = sum(size.letters for size in self._disk.used.values()) if self._disk else 0
             try:
-                self._home.renew()
+                self._home.renew(str(error))
+                log.error("requests that waited in the damaged spool and are lost: %d", waiting)
             except REFUSED as again:
                 error = again
             else:

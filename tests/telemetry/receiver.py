@@ -46,12 +46,13 @@ class Answer:
 
 
 class Receiver:
-    """Answers `answers` in their order, then `answer`."""
+    """Answers `answers` in their order, then by path, then `answer`."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.answer = Answer()
         self.answers: list[Answer] = []
+        self.answers_of: dict[str, Answer] = {}
         self.released = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -67,6 +68,10 @@ class Receiver:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def choose(self, path: str, body: bytes) -> Answer:  # noqa: ARG002 - for those who look at it
+        """What to answer to a request."""
+        return self.answers.pop(0) if self.answers else self.answers_of.get(path, self.answer)
 
     def wait_for(self, count: int) -> None:
         """Until so many requests came in all."""
@@ -126,7 +131,7 @@ class Receiver:
                 body = gzip.decompress(raw) if self.headers.get("content-encoding") == "gzip" else raw
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 receiver.requests.append(Request(self.path, headers, body, raw, self.client_address[1]))
-                self._answer(receiver.answers.pop(0) if receiver.answers else receiver.answer)
+                self._answer(receiver.choose(self.path, body))
 
             def _answer(self, answer: Answer) -> None:
                 if answer.hang:

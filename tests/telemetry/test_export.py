@@ -54,7 +54,7 @@ def test_a_refusal_is_said_once_and_all_is_counted(
     assert telemetry.close()
     [message] = caplog.messages
     assert message == (
-        "export of traces: the receiver answered 400; 1 items are dropped; "
+        "export of traces: the receiver answered 400, items dropped: 1; "
         "see in the receiver's log why it refuses this request (further ones are only counted)"
     )
     assert exported(telemetry, "otel.sdk.exporter.span.exported") == {"400": 3.0, None: 1.0}

@@ -77,7 +77,7 @@ def test_a_failing_export_of_user_spans_is_said_once(
         receiver.wait_for(number)
     assert telemetry.close()
     [message] = caplog.messages
-    assert message.startswith("export of traces: the receiver answered 400; 1 items are dropped; ")
+    assert message.startswith("export of traces: the receiver answered 400, items dropped: 1; ")
 
 
 def test_without_an_endpoint_its_metrics_still_stand_on_the_page() -> None:
