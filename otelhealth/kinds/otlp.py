@@ -98,7 +98,7 @@ class OtlpCheck(Check, TlsOptions):
             ("agent -> Collector", lambda: self._collector(ctx, measured))
         ]
         if self.url is None and (record := ctx.surroundings.export_record()) is not None:
-            links.append(("agent's spool", lambda: self._spool(record, measured)))
+            links.append(("agent's spool", lambda: _spool(record, measured)))
         if (health := self.health) is not None:
             links.append(("Collector's health", lambda: self._health(ctx, health)))
         if (jaeger := self.jaeger) is not None:
@@ -136,17 +136,6 @@ class OtlpCheck(Check, TlsOptions):
             )
         endpoint = path.endpoint if "://" in path.endpoint else f"http://{path.endpoint}"
         return Url.parse(endpoint), path.headers, path.protocol
-
-    async def _spool(self, record: ExportRecord, measured: list[Measurement]) -> str:
-        """Whether each signal is taken: an empty request that the Collector takes says nothing of that."""
-        signals = record["signals"].values()
-        measured.append(Measurement("spool_age", max((one["oldest_seconds"] for one in signals), default=0.0), "s"))
-        for name, signal in record["signals"].items():
-            if signal["status"] == "held":
-                raise ProbeError(signal["error_type"] or "", f"{name}: {signal['error']}")
-        if record["problem"]:
-            raise ProbeError("disk_error", f"its disk cannot be used: {record['problem']}")
-        return f"{sum(one['waiting'] for one in signals)} requests wait"
 
     async def _health(self, ctx: Context, url: Url) -> str:
         await self._ask(ctx, Exchange(), url)
@@ -215,6 +204,18 @@ class OtlpCheck(Check, TlsOptions):
         if problem is not None:
             raise problem
         return response
+
+
+async def _spool(record: ExportRecord, measured: list[Measurement]) -> str:
+    """Whether each signal is taken: an empty request that the Collector takes says nothing of that."""
+    signals = record["signals"].values()
+    measured.append(Measurement("spool_age", max((one["oldest_seconds"] for one in signals), default=0.0), "s"))
+    for name, signal in record["signals"].items():
+        if signal["status"] == "held":
+            raise ProbeError(signal["error_type"] or "", f"{name}: {signal['error']}")
+    if record["problem"]:
+        raise ProbeError("disk_error", f"its disk cannot be used: {record['problem']}")
+    return f"requests waiting: {sum(one['waiting'] for one in signals)}"
 
 
 def _pending(ctx: Context, where: str) -> deque[Canary]:

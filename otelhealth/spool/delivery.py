@@ -125,7 +125,7 @@ class Delivery:
         if self._aborted:
             return MOST_PAUSE
         self._tally.requests["retried"] += 1
-        if self._post.may_have_arrived and verdict.error_type in ("timeout", "connection_error"):
+        if self._post.may_have_arrived and not verdict.error_type.isdigit():
             self._doubtful = letter.number
         if self.trouble is None or self.trouble.error_type != verdict.error_type:
             since = self.trouble.since if self.trouble else self._clock.time()

@@ -8,9 +8,9 @@ from pathlib import Path
 from otelhealth.clock import Clock
 from otelhealth.errors import OtelHealthError
 from otelhealth.lock import Lock
-from otelhealth.spool.ages import Ages
+from otelhealth.spool.ages import Ages, Anchor
 from otelhealth.spool.file import File
-from otelhealth.spool.place import OFFSET, SERVICE, Place, adopt, open_file, set_aside
+from otelhealth.spool.place import ANCHOR, SERVICE, Place, adopt, open_file, set_aside
 
 REFUSED = (OSError, sqlite3.Error, OtelHealthError)  # how a disk says that it cannot be used
 
@@ -32,8 +32,9 @@ class Home:
         try:
             path, self._lock = self._place.claim()
             self.file = self._open(path)
-            taken = adopt(self.file, self._place)
-            self.ages = Ages(self._clock, float(self.file.about(OFFSET) or 0.0), self.file.last()[1])
+            self.ages = Ages(self._clock, Anchor.of(self.file.about(ANCHOR)), self.file.last()[1])
+            self.file.say(ANCHOR, str(self.ages.anchor))
+            taken = adopt(self.file, self._place, self.ages, self._clock)
         except REFUSED:
             self.leave()
             raise
@@ -48,7 +49,7 @@ class Home:
         try:
             set_aside(path, damage, self._clock.time())
             self.file = self._open(path)
-            self.file.say(OFFSET, str(self.ages.offset))
+            self.file.say(ANCHOR, str(self.ages.anchor))
         except REFUSED:
             self.leave()
             raise

@@ -9,13 +9,16 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
+from otelhealth.clock import Clock
 from otelhealth.damage import PARTS, is_corrupt, move_aside
 from otelhealth.errors import OtelHealthError
 from otelhealth.lock import Lock
+from otelhealth.spool.ages import Ages, Anchor
 from otelhealth.spool.file import STEP, File, next_number
+from otelhealth.spool.letter import Letter
 
 SERVICE = "service"  # whose file it is
-OFFSET = "offset"  # of the spool's clock, which the times in the file are told by, from the wall clock in seconds
+ANCHOR = "anchor"  # what the times in it are told by
 _MOST = 64  # files of one folder
 log = logging.getLogger("otelhealth.spool")
 
@@ -83,29 +86,32 @@ def set_aside(path: Path, damage: str, now: float) -> None:
     log.error("the spool %s is damaged (%s); it is now %s, a new one starts", path, damage, move_aside(path, now))
 
 
-def adopt(into: File, place: Place) -> int:
+def adopt(into: File, place: Place, ages: Ages, clock: Clock) -> int:
     """Take over what dead processes of the same service left; how many requests."""
     taken = 0
     for path, lock in place.orphans():
         try:
-            taken += _adopt(into, path, place.service, lock)
-        except (sqlite3.Error, OSError) as error:
+            letters = _left_in(path, place.service, ages, clock)
+            numbers = count(next_number(into.last()[0]), STEP)
+            into.add(letter._replace(number=next(numbers)) for letter in letters or ())
+        except (sqlite3.Error, OSError, ValueError) as error:
             log.warning("what waits in the spool %s of a dead process cannot be sent: %s", path, error)
+            continue
+        if letters is not None:
+            taken += len(letters)
+            for part in PARTS:
+                Path(f"{path}{part}").unlink(missing_ok=True)
+            lock.release(remove=True)
     return taken
 
 
-def _adopt(into: File, path: Path, service: str, lock: Lock) -> int:
+def _left_in(path: Path, service: str, ages: Ages, clock: Clock) -> list[Letter] | None:
+    """What waits there, its times told by our own clock; None where it is another service's."""
     left = File(path, make=False)
     try:
         if left.about(SERVICE) != service:
-            return 0
-        later = float(into.about(OFFSET) or 0) - float(left.about(OFFSET) or 0)
-        letters = list(left.every())
-        numbers = count(next_number(into.last()[0]), STEP)
-        into.add(letter._replace(number=next(numbers), at=letter.at + later) for letter in letters)
+            return None
+        later = ages.now() - Ages(clock, Anchor.of(left.about(ANCHOR))).now()
+        return [letter._replace(at=letter.at + later) for letter in left.every()]
     finally:
         left.close()
-    for part in PARTS:
-        Path(f"{path}{part}").unlink(missing_ok=True)
-    lock.release(remove=True)
-    return len(letters)

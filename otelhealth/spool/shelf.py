@@ -12,7 +12,7 @@ from otelhealth.spool.ages import Ages
 from otelhealth.spool.file import STEP, File, next_number
 from otelhealth.spool.home import REFUSED, Home
 from otelhealth.spool.letter import Letter
-from otelhealth.spool.place import OFFSET, Place
+from otelhealth.spool.place import ANCHOR, Place
 from otelhealth.spool.settings import SignalName
 from otelhealth.units import size_text
 
@@ -105,7 +105,7 @@ class Shelf:
         """Let the ages in the file follow a wall clock that jumped."""
         if self.ages.jumped() and self._disk is not None:
             try:
-                self._disk.say(OFFSET, str(self.ages.offset))
+                self._disk.say(ANCHOR, str(self.ages.anchor))
             except sqlite3.Error as error:
                 self.fail(error)
 
@@ -162,13 +162,13 @@ class Shelf:
     def _return(self) -> None:
         """Bring what waits in memory to the disk, if it takes it again."""
         self._next_try = self._clock.monotonic() + RETRY
-        offset = self.ages.offset
+        before = self.ages
         if self._disk is None:
             self._claim()
         if self._disk is None:
             return
         waiting = list(self._memory.every())
-        later = self.ages.offset - offset
+        later = self.ages.now() - before.now()
         try:
             for signal, number in self._done.items():
                 self._disk.forget_until(signal, number)

@@ -19,7 +19,7 @@ from otelhealth.spool.settings import Otlp, SignalName, SpoolSettings
 from otelhealth.spool.shelf import Shelf
 from otelhealth.spool.tally import REASONS
 
-ABORTING = 0.5  # s at the end for attempts that had to be broken off
+PATIENCE = 0.5  # of the time that an end may take is for deliveries; after it those that go on are broken off
 
 
 class Spool:
@@ -124,7 +124,7 @@ class Spool:
             deliveries = list(self._deliveries.values())
         for delivery in deliveries:
             delivery.close()
-        patience = deadline - min(ABORTING, timeout / 4)
+        patience = time.monotonic() + timeout * PATIENCE
         if not all(delivery.join(patience - time.monotonic()) for delivery in deliveries):
             for delivery in deliveries:
                 delivery.abort()

@@ -79,4 +79,6 @@ def of_error(error: OSError, timeout: float) -> Verdict:
         return Verdict(Fate.HELD, "tls_error", str(error), remedy)
     if isinstance(error, socket.gaierror):
         return Verdict(Fate.HELD, "dns_error", f"its name is not known ({error.strerror})", _REFUSED)
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        return Verdict(Fate.HELD, "connection_reset", "the receiver closed the connection", _BROKEN)
     return Verdict(Fate.HELD, "connection_error", str(error) or type(error).__name__, _BROKEN)

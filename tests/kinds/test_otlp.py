@@ -18,6 +18,7 @@ from otelhealth.errors import OtelHealthError
 from otelhealth.kinds.otlp import OtlpCheck
 from otelhealth.model import ExportPath, Status
 from otelhealth.once import Around
+from otelhealth.records import ExportRecord
 from tests.kinds.loopback import Bench, http, read_request, serving
 from tests.stack import otlp
 from tests.stack.servers import stack
@@ -234,3 +235,31 @@ async def test_a_real_collector_jaeger_and_prometheus_pass_on_what_was_sent(tmp_
         broken = await Bench().probe(check)  # whose spans nobody waits for
     assert broken.message.startswith("agent -> Collector: ")
     assert broken.error_type == "connection_refused"
+
+
+def spooled(status: str = "delivering", error: str | None = None, problem: str | None = None) -> ExportRecord:
+    traces: Any = {"status": status, "waiting": 3, "oldest_seconds": 12.5, "error_type": "401", "error": error}
+    return ExportRecord(path="/spool.db", problem=problem, usage_bytes=1, limit_bytes=2, signals={"traces": traces})
+
+
+@pytest.mark.parametrize(
+    ("record", "error_type", "sentence"),
+    [
+        (spooled(), None, "the Collector takes OTLP; requests waiting: 3"),
+        (
+            spooled("held", "the receiver answered 401; check the credentials"),
+            "401",
+            "agent's spool: traces: the receiver answered 401; check the credentials",
+        ),
+        (spooled(problem="disk full"), "disk_error", "agent's spool: its disk cannot be used: disk full"),
+    ],
+    ids=["delivers", "is held", "has no disk"],
+)
+async def test_a_signal_that_is_held_fails_though_the_collector_takes_an_empty_export(
+    record: ExportRecord, error_type: str | None, sentence: str
+) -> None:
+    async with chain() as made:
+        path = ExportPath(f"http://127.0.0.1:{made.port}", {}, "http/protobuf")
+        result = await Bench(around=Around(path, lambda: record)).probe(OtlpCheck(name="export"))
+    assert (result.error_type, result.message) == (error_type, sentence)
+    assert [(one.name, one.value) for one in result.measurements][1:] == [("spool_age", 12.5)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.json_format import MessageToJson, Parse  # type: ignore[import-untyped]  # its stubs are another package
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -82,6 +82,7 @@ def decoded(letter: Letter) -> Any:
 @pytest.mark.parametrize("content_type", [PROTOBUF, JSON])
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("signal", SIGNALS)
+@settings(deadline=None)
 @given(shape=shapes)
 def test_halves_hold_together_what_the_whole_did_in_its_order(
     signal: SignalName, packed: bool, content_type: str, shape: list[list[int]]
@@ -103,6 +104,7 @@ def test_halves_hold_together_what_the_whole_did_in_its_order(
     assert whole == items(signal, request)
 
 
+@settings(deadline=None)
 @given(signal=st.sampled_from(SIGNALS), body=st.binary(max_size=60), content_type=st.sampled_from([PROTOBUF, JSON]))
 def test_what_cannot_be_read_is_one_item_and_raises_nothing(signal: SignalName, body: bytes, content_type: str) -> None:
     for letter in (Letter(signal, body, content_type), Letter(signal, body, content_type, "gzip")):
@@ -127,6 +129,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(value=json_values)
 def test_a_json_of_another_shape_raises_nothing(value: Any) -> None:
     letter = Letter("traces", json.dumps(value).encode(), JSON)

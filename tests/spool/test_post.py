@@ -151,7 +151,7 @@ def test_nobody_there_is_a_refused_connection() -> None:
     sending.close()
 
 
-@pytest.mark.parametrize("answer", [Answer(hang=True), Answer(trickle=True)], ids=["hangs", "trickles"])
+@pytest.mark.parametrize("answer", [Answer(hang=True), Answer(trickle=0.02)], ids=["hangs", "trickles"])
 def test_one_deadline_holds_for_the_whole_request(receiver: Receiver, answer: Answer) -> None:
     receiver.answer = answer
     sending = post(receiver.endpoint, timeout="200ms")

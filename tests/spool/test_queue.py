@@ -161,18 +161,38 @@ def test_a_wall_clock_that_jumps_makes_nothing_older_or_younger_not_even_over_a_
     assert again.tallies["traces"].dropped == {"age": 2}
 
 
-def test_a_clock_that_was_set_back_while_nothing_ran_makes_nothing_immortal(opened: Opened) -> None:
+@pytest.mark.parametrize("jump", [-1000 * HOUR, 1000 * HOUR], ids=["back", "forward"])
+def test_a_clock_that_jumps_while_nothing_runs_makes_nothing_older_or_younger_either(
+    opened: Opened, jump: float
+) -> None:
     clock = ManualClock()
     queue = opened(clock=clock, max_age="1h")
     queue.put(letter())
     queue.close()
-    clock.jump(-1000 * HOUR)
+    clock.jump(jump)
     again = opened(clock=clock, max_age="1h")
     taken = again.take("traces")
     assert taken is not None
     again.release(taken)
     clock.advance(HOUR + 1)
     assert drained(again) == []
+
+
+@pytest.mark.parametrize(("passed", "left"), [(-1000.0, [b"x"]), (0.5, [b"x"]), (1.5, [])])
+def test_over_a_reboot_the_wall_clock_tells_the_age(
+    opened: Opened, tmp_path: Path, passed: float, left: list[bytes]
+) -> None:
+    clock = ManualClock()
+    queue = opened(clock=clock, max_age="1h")
+    clock.jump(24 * HOUR)
+    queue.put(letter())
+    queue.close()
+    kept = sqlite3.connect(tmp_path / "spool-agent-0.db")
+    with kept:
+        kept.execute("UPDATE about SET value = 'another ' || substr(value, 38) WHERE key = 'anchor'")
+    kept.close()
+    booted = ManualClock(clock.time() + passed * HOUR)
+    assert drained(opened(clock=booted, max_age="1h")) == left
 
 
 def test_halves_stand_in_the_place_of_the_whole_also_when_halved_again(opened: Opened) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from email.utils import formatdate
 from pathlib import Path
 
@@ -135,8 +136,8 @@ class Narrow(Receiver):
 
     most = 60
 
-    def choose(self, path: str, body: bytes) -> Answer:
-        return Answer(413) if len(body) > self.most else super().choose(path, body)
+    def choose(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        return Answer(413) if len(body) > self.most else super().choose(path, body, headers)
 
 
 def test_a_request_that_is_too_large_is_split_until_it_fits_and_stays_in_order(opened: Open) -> None:
@@ -183,7 +184,7 @@ def test_a_request_whose_answer_was_lost_is_counted_as_a_possible_duplicate(open
     assert bodies(receiver) == [b"1", b"1", b"2"]
 
 
-@pytest.mark.parametrize("answer", [Answer(hang=True), Answer(trickle=True)], ids=["hangs", "trickles"])
+@pytest.mark.parametrize("answer", [Answer(hang=True), Answer(trickle=0.02)], ids=["hangs", "trickles"])
 def test_the_end_is_bounded_and_keeps_everything(
     opened: Open, receiver: Receiver, answer: Answer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import socket
+import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -27,6 +30,7 @@ class Request:
     body: bytes  # as decoded from its content-encoding
     raw: bytes  # as it came
     peer: int = 0  # the port it came from, one per connection
+    answered: int = 0  # with which status
 
     @property
     def compressed(self) -> int:
@@ -36,13 +40,22 @@ class Request:
 
 @dataclass
 class Answer:
-    """How the receiver answers: a status, headers, a body, after `delay`; `hang` never answers."""
+    """How the receiver answers: a status, headers, a body; or not.
+
+    `hang` never answers, `trickle` gives a byte each so many seconds, `reset` breaks the connection in mid-body.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     hang: bool = False
-    trickle: bool = False
+    trickle: float = 0.0
+    reset: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether the client ever gets all of it."""
+        return not (self.hang or self.trickle or self.reset)
 
 
 class Receiver:
@@ -54,23 +67,42 @@ class Receiver:
         self.answers: list[Answer] = []
         self.answers_of: dict[str, Answer] = {}
         self.released = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.connections: set[socket.socket] = set()
+        self._start(0)
+        self.port = self._server.server_port
+
+    def _start(self, port: int) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://127.0.0.1:{self.port}"
 
     def close(self) -> None:
         self.released.set()
+        self._stop()
+
+    def down(self) -> None:
+        """Refuses connections, and cuts those there are."""
+        self._stop()
+        for connection in list(self.connections):
+            with suppress(OSError):  # it has just ended
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def up(self) -> None:
+        """Where it was before."""
+        self._start(self.port)
+
+    def _stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
-    def choose(self, path: str, body: bytes) -> Answer:  # noqa: ARG002 - for those who look at it
-        """What to answer to a request."""
+    def choose(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:  # noqa: ARG002 - others look at it
+        """What to answer to a request, its body unpacked."""
         return self.answers.pop(0) if self.answers else self.answers_of.get(path, self.answer)
 
     def wait_for(self, count: int) -> None:
@@ -119,41 +151,57 @@ class Receiver:
     def _bodies(self, path: str) -> list[bytes]:
         return [request.body for request in list(self.requests) if request.path == path]
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        receiver = self
+    def _handler(self) -> type[Handler]:
+        return type("Handler", (Handler,), {"receiver": self})
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            timeout = 30
 
-            def do_POST(self) -> None:
-                raw = self.rfile.read(int(self.headers["content-length"]))
-                body = gzip.decompress(raw) if self.headers.get("content-encoding") == "gzip" else raw
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                receiver.requests.append(Request(self.path, headers, body, raw, self.client_address[1]))
-                self._answer(receiver.choose(self.path, body))
+class Handler(BaseHTTPRequestHandler):
+    """One connection to a receiver."""
 
-            def _answer(self, answer: Answer) -> None:
-                if answer.hang:
-                    receiver.released.wait(30)
-                    self.close_connection = True
-                    return
-                self.send_response(answer.status)
-                for name, value in answer.headers.items():
-                    self.send_header(name, value)
-                self.send_header("content-length", str(len(answer.body) + (1000 if answer.trickle else 0)))
-                self.end_headers()
-                self.wfile.write(answer.body)
-                while answer.trickle and not receiver.released.wait(0.02):
-                    try:
-                        self.wfile.write(b"x")
-                    except OSError:
-                        break
+    receiver: Receiver
+    protocol_version = "HTTP/1.1"
+    timeout = 30
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the handler's name for it
-                """Quiet."""
+    def setup(self) -> None:
+        super().setup()
+        self.receiver.connections.add(self.connection)
 
-        return Handler
+    def finish(self) -> None:
+        self.receiver.connections.discard(self.connection)
+        with suppress(OSError):  # it was cut
+            super().finish()
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers["content-length"]))
+        body = gzip.decompress(raw) if self.headers.get("content-encoding") == "gzip" else raw
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        answer = self.receiver.choose(self.path, body, headers)
+        peer, answered = self.client_address[1], answer.status if answer.whole else 0
+        self.receiver.requests.append(Request(self.path, headers, body, raw, peer, answered))
+        self._answer(answer)
+
+    def _answer(self, answer: Answer) -> None:
+        if answer.hang:
+            self.receiver.released.wait(30)
+            self.close_connection = True
+            return
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(answer.body) + (0 if answer.whole else 1000)))
+        self.end_headers()
+        self.wfile.write(answer.body)
+        if answer.reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+        while answer.trickle and not self.receiver.released.wait(answer.trickle):
+            try:
+                self.wfile.write(b"x")
+            except OSError:
+                break
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the handler's name for it
+        """Quiet."""
 
 
 def attributes(pairs: Any) -> dict[str, Any]:

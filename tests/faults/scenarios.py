@@ -1,0 +1,213 @@
+"""What happens to a program in each row, against a scripted receiver; all of them run in one outage."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.faults.figures import OUTAGE, PER_SECOND, Figures, figures_of
+from tests.faults.load import Order
+from tests.faults.program import Program
+from tests.telemetry.receiver import Answer, Receiver
+
+DAY = 86400.0
+SPARE = 1000  # numbers left out after each process: one that is killed may have made more than it said
+SLOW = 50  # spans a second, where the amount does not matter
+Scenario = Callable[["Place"], Figures]
+
+
+class Place:
+    """A receiver and a folder for one scenario, and what its processes have made."""
+
+    def __init__(self, folder: Path, row: str, fault: str, way: str = "spool") -> None:
+        self.folder = folder
+        self.row, self.fault, self.way = row, fault, way
+        self.receiver = Receiver()
+        self.programs: list[Program] = []
+
+    def program(self, rate: int = PER_SECOND, before: Callable[[], None] | None = None, **more: Any) -> Program:
+        """Another process of the same name goes on with the numbers of the last."""
+        last = self.programs[-1].made + SPARE if self.programs else 0
+        told: dict[str, Any] = {"name": "load", "folder": str(self.folder), "rate": rate, "first": last} | more
+        program = Program(Order(way=self.way, endpoint=self.receiver.endpoint, **told), before).works()
+        self.programs.append(program)
+        return program
+
+    def figures(self, ended: float = 0.0) -> Figures:
+        """Of all that its processes have made."""
+        numbers = [number for one in self.programs for number in range(one.order.first, one.made)]
+        collections = sum(one.said["collections"] for one in self.programs)
+        found = figures_of(self.programs[-1], self.receiver, numbers, collections)
+        return found._replace(row=self.row, fault=self.fault, ended=ended, said=self.programs[-1].text())
+
+    def healthy(self) -> None:
+        """Some time in which all arrives."""
+        time.sleep(2.0)
+
+    def restart(self) -> None:
+        """The receiver works again; another process runs a while and ends."""
+        self.receiver.up()
+        again = self.program(rate=self.programs[-1].order.rate)
+        self.healthy()
+        again.stop()
+
+
+def ends_while_it(answer: Answer) -> Scenario:
+    """SIGTERM while the receiver takes requests and answers so; then a restart."""
+
+    def run(place: Place) -> Figures:
+        program = place.program()
+        place.healthy()
+        place.receiver.answer = answer
+        time.sleep(OUTAGE)
+        ended = program.stop(within=8.0)
+        place.receiver.released.set()
+        place.receiver.down()
+        place.receiver.answer = Answer()
+        place.restart()
+        return place.figures(ended)
+
+    return run
+
+
+def killed(place: Place) -> Figures:
+    """kill -9 at the end of an outage, then a restart."""
+    program = place.program()
+    place.healthy()
+    place.receiver.down()
+    time.sleep(OUTAGE)
+    program.kill()
+    place.restart()
+    return place.figures()
+
+
+def down(place: Place) -> Figures:
+    """An outage, and nothing else."""
+    program = place.program()
+    place.healthy()
+    place.receiver.down()
+    time.sleep(OUTAGE)
+    place.receiver.up()
+    time.sleep(1.0)
+    return place.figures(program.stop())
+
+
+def disk_full(place: Place) -> Figures:
+    """No file may grow for half an outage; at its end, with room again, the process is killed and restarted."""
+    program = place.program(rate=SLOW)
+    place.healthy()
+    place.receiver.down()
+    _, most = resource.prlimit(program.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (20_000, most))
+    time.sleep(OUTAGE / 2)
+    resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (most, most))
+    time.sleep(OUTAGE / 2)
+    program.kill()
+    place.restart()
+    return place.figures()
+
+
+def read_only(place: Place) -> Figures:
+    """The folder may not be written at the start and half an outage long; then as `disk_full`."""
+    place.folder.mkdir(parents=True)
+    (place.folder / "spool.db").touch(0o400)
+    (place.folder / "load-spool.log").touch()
+    place.folder.chmod(0o500)
+    place.receiver.down()
+    program = place.program(rate=SLOW, before=obey_permissions)
+    time.sleep(OUTAGE / 2)
+    place.folder.chmod(0o700)
+    (place.folder / "spool.db").chmod(0o600)
+    time.sleep(OUTAGE / 2)
+    program.kill()
+    place.restart()
+    return place.figures()
+
+
+def corrupted(place: Place) -> Figures:
+    """The file is spoilt between two processes of one outage; what the second makes must arrive."""
+    program = place.program(rate=SLOW)
+    place.receiver.down()
+    time.sleep(OUTAGE / 2)
+    program.kill()
+    for file in (place.folder / "spool.db", place.folder / "spool.db-wal"):
+        file.write_bytes(b"\xff" * file.stat().st_size)
+    place.programs.clear()
+    again = place.program(rate=SLOW, first=program.made + SPARE)
+    time.sleep(OUTAGE / 2)
+    place.receiver.up()
+    time.sleep(1.0)
+    return place.figures(again.stop())
+
+
+def clock_jumps(by: float) -> Scenario:
+    """The wall clock jumps beyond the greatest age of what waits, and once more."""
+
+    def run(place: Place) -> Figures:
+        program = place.program(rate=SLOW, jump=by)
+        place.receiver.down()
+        for _ in range(2):
+            time.sleep(OUTAGE / 2)
+            program.send(signal.SIGUSR1)
+        program.kill()
+        place.restart()
+        return place.figures()
+
+    return run
+
+
+def forks(place: Place) -> Figures:
+    """A child is forked in an outage, makes spans and ends; then the parent is restarted."""
+    program = place.program(rate=SLOW, fork=True)
+    place.receiver.down()
+    time.sleep(OUTAGE / 2)
+    program.send(signal.SIGUSR1)
+    time.sleep(OUTAGE / 2)
+    ended = program.stop()
+    place.restart()
+    return place.figures(ended)
+
+
+def two_agents(place: Place) -> Figures:
+    """Two processes are told one file and are killed in an outage; the one that is restarted delivers for both."""
+    second, first = place.program(rate=SLOW, first=1_000_000), place.program(rate=SLOW, first=0)
+    place.receiver.down()
+    time.sleep(OUTAGE)
+    first.kill()
+    second.kill()
+    place.restart()
+    return place.figures()
+
+
+def obey_permissions() -> None:
+    """In a child: without the right to write whatever the permissions say, which root has."""
+    if os.geteuid() == 0:
+        ctypes.CDLL(None).prctl(24, 1)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
+
+
+def scenarios() -> dict[str, tuple[str, str, str, Scenario]]:
+    """By name: row, fault, exporter, what happens."""
+    hangs, trickles = ends_while_it(Answer(hang=True)), ends_while_it(Answer(trickle=1.0))
+    found: dict[str, tuple[str, str, str, Scenario]] = {}
+    for way in ("spool", "plain"):
+        found[f"hangs-{way}"] = ("R2", "hangs, SIGTERM", way, hangs)
+        found[f"trickles-{way}"] = ("R2", "trickles 1 byte/s, SIGTERM", way, trickles)
+        found[f"killed-{way}"] = ("R3", "down, kill -9", way, killed)
+    found["down-plain"] = ("R5", "down, and nothing else", "plain", down)
+    for name, fault, scenario in (
+        ("disk-full", "disk full", disk_full),
+        ("read-only", "read-only file", read_only),
+        ("corrupted", "corrupted file", corrupted),
+        ("clock-forward", "clock jumps forward", clock_jumps(2 * DAY)),
+        ("clock-back", "clock jumps back", clock_jumps(-2 * DAY)),
+        ("fork", "fork after start", forks),
+        ("two-agents", "two agents on one file", two_agents),
+    ):
+        found[name] = ("R5", fault, "spool", scenario)
+    return found
