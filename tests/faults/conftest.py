@@ -7,12 +7,18 @@ from typing import Any
 
 import pytest
 
-from tests.faults.figures import Figures, table
+from tests.faults.figures import FULL, SHORTENED, Figures, table
 from tests.stack.conftest import pytest_runtest_makereport
 
 __all__ = ["pytest_runtest_makereport"]
 
 _rows: list[Any] = []
+
+
+@pytest.fixture(scope="session")
+def outage(request: pytest.FixtureRequest) -> float:
+    """Its length in seconds."""
+    return FULL if request.config.getoption("--full-length") else SHORTENED
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -10,8 +9,8 @@ from tests.faults.program import Program
 from tests.faults.scripted import arrived
 from tests.telemetry.receiver import Receiver
 
-# Seconds that an outage lasts. The least exceeds what the SDK's queue holds and its one export may take.
-OUTAGE = float(os.environ.get("OTELHEALTH_OUTAGE", "20"))
+# Seconds that an outage lasts. The shortened one exceeds what the SDK's queue holds, and its export may take.
+FULL, SHORTENED = 60.0, 20.0
 PER_SECOND = 200  # spans, and log records
 
 

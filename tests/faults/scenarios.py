@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.faults.figures import OUTAGE, PER_SECOND, Figures, figures_of
+from tests.faults.figures import PER_SECOND, Figures, figures_of
 from tests.faults.load import Order
 from tests.faults.program import Program
 from tests.telemetry.receiver import Answer, Receiver
@@ -25,8 +25,9 @@ Scenario = Callable[["Place"], Figures]
 class Place:
     """A receiver and a folder for one scenario, and what its processes have made."""
 
-    def __init__(self, folder: Path, row: str, fault: str, way: str = "spool") -> None:
+    def __init__(self, folder: Path, row: str, fault: str, way: str, outage: float) -> None:
         self.folder = folder
+        self.outage = outage
         self.row, self.fault, self.way = row, fault, way
         self.receiver = Receiver()
         self.programs: list[Program] = []
@@ -65,7 +66,7 @@ def ends_while_it(answer: Answer) -> Scenario:
         program = place.program()
         place.healthy()
         place.receiver.answer = answer
-        time.sleep(OUTAGE)
+        time.sleep(place.outage)
         ended = program.stop(within=8.0)
         place.receiver.released.set()
         place.receiver.down()
@@ -81,7 +82,7 @@ def killed(place: Place) -> Figures:
     program = place.program()
     place.healthy()
     place.receiver.down()
-    time.sleep(OUTAGE)
+    time.sleep(place.outage)
     program.kill()
     place.restart()
     return place.figures()
@@ -92,7 +93,7 @@ def down(place: Place) -> Figures:
     program = place.program()
     place.healthy()
     place.receiver.down()
-    time.sleep(OUTAGE)
+    time.sleep(place.outage)
     place.receiver.up()
     time.sleep(1.0)
     return place.figures(program.stop())
@@ -105,9 +106,9 @@ def disk_full(place: Place) -> Figures:
     place.receiver.down()
     _, most = resource.prlimit(program.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (20_000, most))
-    time.sleep(OUTAGE / 2)
+    time.sleep(place.outage / 2)
     resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (most, most))
-    time.sleep(OUTAGE / 2)
+    time.sleep(place.outage / 2)
     program.kill()
     place.restart()
     return place.figures()
@@ -121,10 +122,10 @@ def read_only(place: Place) -> Figures:
     place.folder.chmod(0o500)
     place.receiver.down()
     program = place.program(rate=SLOW, before=obey_permissions)
-    time.sleep(OUTAGE / 2)
+    time.sleep(place.outage / 2)
     place.folder.chmod(0o700)
     (place.folder / "spool.db").chmod(0o600)
-    time.sleep(OUTAGE / 2)
+    time.sleep(place.outage / 2)
     program.kill()
     place.restart()
     return place.figures()
@@ -134,13 +135,13 @@ def corrupted(place: Place) -> Figures:
     """The file is spoilt between two processes of one outage; what the second makes must arrive."""
     program = place.program(rate=SLOW)
     place.receiver.down()
-    time.sleep(OUTAGE / 2)
+    time.sleep(place.outage / 2)
     program.kill()
     for file in (place.folder / "spool.db", place.folder / "spool.db-wal"):
         file.write_bytes(b"\xff" * file.stat().st_size)
     place.programs.clear()
     again = place.program(rate=SLOW, first=program.made + SPARE)
-    time.sleep(OUTAGE / 2)
+    time.sleep(place.outage / 2)
     place.receiver.up()
     time.sleep(1.0)
     return place.figures(again.stop())
@@ -153,7 +154,7 @@ def clock_jumps(by: float) -> Scenario:
         program = place.program(rate=SLOW, jump=by)
         place.receiver.down()
         for _ in range(2):
-            time.sleep(OUTAGE / 2)
+            time.sleep(place.outage / 2)
             program.send(signal.SIGUSR1)
         program.kill()
         place.restart()
@@ -166,9 +167,9 @@ def forks(place: Place) -> Figures:
     """A child is forked in an outage, makes spans and ends; then the parent is restarted."""
     program = place.program(rate=SLOW, fork=True)
     place.receiver.down()
-    time.sleep(OUTAGE / 2)
+    time.sleep(place.outage / 2)
     program.send(signal.SIGUSR1)
-    time.sleep(OUTAGE / 2)
+    time.sleep(place.outage / 2)
     ended = program.stop()
     place.restart()
     return place.figures(ended)
@@ -178,7 +179,7 @@ def two_agents(place: Place) -> Figures:
     """Two processes are told one file and are killed in an outage; the one that is restarted delivers for both."""
     second, first = place.program(rate=SLOW, first=1_000_000), place.program(rate=SLOW, first=0)
     place.receiver.down()
-    time.sleep(OUTAGE)
+    time.sleep(place.outage)
     first.kill()
     second.kill()
     place.restart()

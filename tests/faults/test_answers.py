@@ -24,13 +24,14 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Tracer
 
 from otelhealth.telemetry import Identity, Telemetry, TelemetrySettings
-from tests.faults.figures import OUTAGE, Figures
+from tests.faults.figures import Figures
 from tests.faults.scripted import arrived
 from tests.telemetry.receiver import Answer, Receiver
 from tests.waiting import eventually
 
 Put = Callable[[Figures], Figures]
 Judge = Callable[[bytes, Mapping[str, str]], Answer]
+pytestmark = pytest.mark.faults
 PAUSE = 0.2  # s between two spans
 SERVICE = "shop"
 
@@ -178,10 +179,10 @@ def lines() -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def runs(lines: list[str], tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ran]:
+def runs(lines: list[str], tmp_path_factory: pytest.TempPathFactory, outage: float) -> Mapping[str, Ran]:
     """All cases at once, in the spool and with the plain exporter."""
     assert lines == []
-    until = time.monotonic() + OUTAGE
+    until = time.monotonic() + outage
     with ThreadPoolExecutor(2 * len(CASES)) as pool:
         ours = {
             name: pool.submit(spooled, case, tmp_path_factory.mktemp("spool"), until) for name, case in CASES.items()
@@ -196,14 +197,14 @@ def runs(lines: list[str], tmp_path_factory: pytest.TempPathFactory) -> Mapping[
 
 @pytest.mark.parametrize("name", CASES)
 def test_traces_are_delivered_or_counted_and_said_once_while_metrics_flow_on(
-    runs: Mapping[str, Ran], lines: list[str], row: Put, name: str
+    runs: Mapping[str, Ran], lines: list[str], row: Put, outage: float, name: str
 ) -> None:
     ran, case = runs[name], CASES[name]
     row(ran.spool)
     row(ran.plain)
     assert ran.spool.lost == ran.dropped
     assert (ran.dropped > 0) == case.dropped
-    assert ran.flowed >= OUTAGE / 2
+    assert ran.flowed >= outage / 2
     if case.said:
         alike = [other for other in CASES.values() if other.said == case.said]
         assert sum(case.said in line for line in lines) == len(alike)

@@ -11,20 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.figures import OUTAGE, PER_SECOND, Figures
+from tests.faults.figures import PER_SECOND, Figures
 from tests.faults.load import COLLECT, Order
 from tests.faults.program import Program
 from tests.stack.loopback import until
 from tests.stack.servers import Stack, stack
 
 Put = Callable[[Figures], Figures]
+pytestmark = pytest.mark.faults
 MOST_SPANS = 1_000  # traces that Jaeger is asked for
 
 
 class Line:
     """A stack of its own, with both exporters on it."""
 
-    def __init__(self, fault: str, running: Stack, folder: Path) -> None:
+    def __init__(self, fault: str, running: Stack, folder: Path, outage: float) -> None:
+        self.outage = outage
         self.fault = fault
         self.stack = running
         self.folder = folder
@@ -87,7 +89,7 @@ def collector_down(line: Line) -> None:
     line.start()
     time.sleep(2.0)
     line.stack.collector.kill()
-    time.sleep(OUTAGE)
+    time.sleep(line.outage)
     line.stack.collector.start()
 
 
@@ -96,7 +98,7 @@ def jaeger_and_prometheus_down(line: Line) -> None:
     line.stack.jaeger.kill()
     line.stack.prometheus.kill()
     line.start(direct=True)
-    time.sleep(OUTAGE)
+    time.sleep(line.outage)
     line.stack.jaeger.start()
     line.stack.prometheus.start()
 
@@ -107,11 +109,11 @@ FAULTS: Mapping[str, tuple[str, Callable[[Line], None]]] = {
 }
 
 
-def run(name: str, folder: Path) -> dict[str, Figures]:
+def run(name: str, folder: Path, outage: float) -> dict[str, Figures]:
     """Of both exporters, once what the spool has sent is found."""
     fault, happens = FAULTS[name]
     with stack(folder / "stack") as running:
-        line = Line(fault, running, folder)
+        line = Line(fault, running, folder, outage)
         try:
             happens(line)
             time.sleep(3.0)
@@ -124,20 +126,20 @@ def run(name: str, folder: Path) -> dict[str, Figures]:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, dict[str, Figures]]]:
+def runs(tmp_path_factory: pytest.TempPathFactory, outage: float) -> Iterator[Mapping[str, dict[str, Figures]]]:
     """Both faults at once, each on a line of its own."""
     with ThreadPoolExecutor(len(FAULTS)) as pool:
-        going = {name: pool.submit(run, name, tmp_path_factory.mktemp(name)) for name in FAULTS}
+        going = {name: pool.submit(run, name, tmp_path_factory.mktemp(name), outage) for name in FAULTS}
         yield {name: future.result() for name, future in going.items()}
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_no_span_no_log_record_and_no_point_is_lost_and_the_graph_has_no_hole(
-    runs: Mapping[str, dict[str, Figures]], row: Put, name: str
+    runs: Mapping[str, dict[str, Figures]], row: Put, outage: float, name: str
 ) -> None:
     ours, plain = row(runs[name]["spool"]), row(runs[name]["plain"])
-    assert ours.made > OUTAGE * PER_SECOND
+    assert ours.made > outage * PER_SECOND
     assert (ours.lost_spans, ours.lost_logs, ours.lost_points) == (0, 0, 0)
     assert ours.gap < 3 * COLLECT
     assert min(plain.lost_spans, plain.lost_points) > 0
-    assert plain.gap > OUTAGE / 4
+    assert plain.gap > outage / 4

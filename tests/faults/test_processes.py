@@ -7,23 +7,24 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.faults.figures import OUTAGE, Figures
+from tests.faults.figures import Figures
 from tests.faults.scenarios import Place, scenarios
 from tests.faults.scripted import arrived
 
 Put = Callable[[Figures], Figures]
 Runs = Mapping[str, tuple[Place, Future[Figures]]]
+pytestmark = pytest.mark.faults
 LAST_SECOND = 1.2  # s of what was made last that a kill may cost, with the time that a busy machine adds
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+def runs(tmp_path_factory: pytest.TempPathFactory, outage: float) -> Iterator[Runs]:
     """All scenarios at once: each of them mostly waits."""
     asked = scenarios()
     with ThreadPoolExecutor(len(asked)) as pool:
         found: dict[str, tuple[Place, Future[Figures]]] = {}
         for name, (row, fault, way, scenario) in asked.items():
-            place = Place(tmp_path_factory.mktemp(name) / "spool", row, fault, way)
+            place = Place(tmp_path_factory.mktemp(name) / "spool", row, fault, way, outage)
             found[name] = place, pool.submit(scenario, place)
         yield found
     for place, _ in found.values():
@@ -52,10 +53,10 @@ def test_a_kill_in_an_outage_costs_at_most_the_last_second(runs: Runs, row: Put)
     assert control.lost_spans > 10 * 200
 
 
-def test_the_plain_exporter_loses_in_the_outage_of_the_rows_below(runs: Runs, row: Put) -> None:
+def test_the_plain_exporter_loses_in_the_outage_of_the_rows_below(runs: Runs, row: Put, outage: float) -> None:
     control = row(runs["down-plain"][1].result())
     assert min(control.lost_spans, control.lost_logs) > 0
-    assert control.gap > OUTAGE / 2
+    assert control.gap > outage / 2
 
 
 @pytest.mark.parametrize("fault", ["disk-full", "read-only"])
