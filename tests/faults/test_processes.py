@@ -89,8 +89,9 @@ def test_a_forked_child_delivers_its_own_and_nothing_twice(runs: Runs, row: Put)
     assert (found.lost_spans, found.lost_logs, found.duplicates) == (0, 0, 0)
     assert found.ended <= 5
     came = arrived(place.receiver, "load")
-    children = {name: count for name, count in came.spans.items() if name.startswith("child-")}
+    children = {name: count for name, count in came.logs.items() if name.startswith("child-")}
     assert (len(children), set(children.values())) == (100, {1})
+    assert children.keys() <= came.spans.keys()
 
 
 def test_two_agents_on_one_file_both_deliver(runs: Runs, row: Put) -> None:
