@@ -46,7 +46,7 @@ class Agent:
     files follows their changes by the `sources` that `load` told. Raises ConfigError for a bad one, OtelHealthError
     where the address or the store cannot be had. It is entered once. In the role `app` it lives inside a web
     application: it does not listen, the application's server gives out its `app`. `child` is the service that
-    `otelhealth exec` runs beside it.
+    `otelhealth exec` runs beside it. `environ` is what stands above the configuration.
     """
 
     def __init__(
@@ -57,12 +57,13 @@ class Agent:
         sources: Sources | None = None,
         role: Literal["agent", "app"] = "agent",
         child: Child | None = None,
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         sources = sources or Sources()
-        first = self._first = read(config, sources)
+        first = self._first = read(config, sources, environ)
         self._listens = first.server.enabled and role == "agent"
         self._rounds = Rounds(first, clock, role, child)
-        self._reload = Reload(first, sources, clock, self._apply, self._rounds.instruments.config_reload)
+        self._reload = Reload(first, sources, environ, clock, self._apply, self._rounds.instruments.config_reload)
         self._receiver = _receiver(first, self._rounds, role)
         self._answers = Answers(first.service, self._rounds, self.run_checks, self._reload.record, self._receiver)
         self._app = create_app(self._answers, first.server, clock)
@@ -157,7 +158,7 @@ class Agent:
 
         One of the same name is replaced. Raises OtelHealthError where a function's fields are not those of a check.
         """
-        made = check if isinstance(check, Check) else as_check(check)
+        made = as_check(check)
         self._rounds.redact.learn(secrets_of(made))
         if self._loop is None or self._loop is _running_loop():
             self._put(made)
@@ -195,14 +196,16 @@ class Agent:
         self._rounds.board.configure(new.status)
 
 
-def read(config: Config | Mapping[str, Any] | Path | str | None, sources: Sources) -> Config:
+def read(
+    config: Config | Mapping[str, Any] | Path | str | None, sources: Sources, environ: Mapping[str, str]
+) -> Config:
     """A configuration in any of the forms that Agent takes; ConfigError for a bad one."""
     if isinstance(config, Config):
         return config
     if isinstance(config, Mapping):
-        return from_mapping(config, os.environ)
-    file = Path(config) if config is not None else find(None, os.environ, Path.cwd())
-    return load(file, os.environ, sources)
+        return from_mapping(config, environ)
+    file = Path(config) if config is not None else find(None, environ, Path.cwd())
+    return load(file, environ, sources)
 
 
 def _receiver(config: Config, rounds: Rounds, role: str) -> Receiver | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -26,16 +25,18 @@ log = logging.getLogger("otelhealth.config")
 class Reload:
     """Reads the file again when it changed or when told, and hands what differs to `apply(old, new)`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - made by the agent only
         self,
         config: Config,
         sources: Sources,
+        environ: Mapping[str, str],
         clock: Clock,
         apply: Callable[[Config, Config], None],
         count: Callable[[Outcome], None],
     ) -> None:
         self.config = config
         self._sources = sources
+        self._environ = environ
         self._clock = clock
         self._apply = apply
         self._count = count
@@ -67,7 +68,7 @@ class Reload:
             self._heard = self._asked
             sources = Sources()
             try:
-                new = await asyncio.to_thread(_load, self.config.file, sources)
+                new = await asyncio.to_thread(_load, self.config.file, sources, self._environ)
             except ConfigError as error:
                 self.record["error"] = str(error)
                 self._count("refused")
@@ -88,8 +89,8 @@ class Reload:
             log.warning("restart needed: %s changed and keep their old settings until then", ", ".join(waiting))
 
 
-def _load(file: Path, sources: Sources) -> Config:
-    new = load(file, os.environ, sources)
+def _load(file: Path, sources: Sources, environ: Mapping[str, str]) -> Config:
+    new = load(file, environ, sources)
     if file.is_file() and sources.is_empty(file):  # cut off while it was written; it would stand for the defaults
         raise ConfigError([Problem(str(file), "", "is empty", "write `checks: {}` to watch nothing")])
     return new

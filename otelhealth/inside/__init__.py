@@ -1,4 +1,4 @@
-"""The agent inside an ASGI application: its requests traced and measured, its checks in its lifespan, `/health*`."""
+"""The agent inside an ASGI application: its requests recorded, its checks in its lifespan, `/health*` on its port."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from otelhealth.inside.compose import AgentMiddleware, routes
     from otelhealth.inside.instrument import instrument
     from otelhealth.inside.middleware import TelemetryMiddleware
 
-__all__ = ["TelemetryMiddleware", "instrument"]
+__all__ = ["AgentMiddleware", "TelemetryMiddleware", "instrument", "routes"]
 
-_HOMES = {"TelemetryMiddleware": "middleware", "instrument": "instrument"}
+_HOMES = {
+    "AgentMiddleware": "compose",
+    "TelemetryMiddleware": "middleware",
+    "instrument": "instrument",
+    "routes": "compose",
+}
 
 
 def __getattr__(name: str) -> Any:

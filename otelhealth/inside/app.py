@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from otelhealth.agent import Agent
-from otelhealth.config.root import Config
-from otelhealth.config.sources import Sources
-from otelhealth.inside.attributes import route_path
-from otelhealth.inside.life import Life, Watched
+from otelhealth.inside.compose import endpoint_of, recorded
+from otelhealth.inside.life import Life
 from otelhealth.inside.lifespan import Lifespan
-from otelhealth.inside.middleware import SEEN, TelemetryMiddleware
-from otelhealth.inside.official import official
-from otelhealth.inside.others import OFFICIAL, Others, find
-from otelhealth.inside.providers import application_has_its_own, provide
+from otelhealth.inside.providers import provide
 from otelhealth.server.answers import refusal
-from otelhealth.telemetry.windows import APPLICATION
-
-log = logging.getLogger("otelhealth")
-_NO_AGENT = refusal(503, "no agent works in this application", "the application's log says why")
-
 
 Instrumentation = Literal["own", "official", "off"]
+_HERE = "otelhealth.service"  # in the scope of what an instrumented application is asked
+log = logging.getLogger("otelhealth")
+_NO_AGENT = refusal(503, "no agent works in this application", "the application's log says why")
 
 
 class Choices(NamedTuple):
     """What the caller of `instrument` chose."""
 
-    checks: tuple[Watched, ...] = ()
     instrumentation: Instrumentation = "own"
     websocket: bool = True
     path_prefix: str = ""
@@ -40,57 +31,48 @@ class Choices(NamedTuple):
 class Service:
     """An application with its agent: one ASGI callable."""
 
-    def __init__(self, app: ASGIApp, config: Config, sources: Sources, choices: Choices) -> None:
+    def __init__(self, app: ASGIApp, life: Life, choices: Choices) -> None:
         self.app = app
-        self.life = Life(config, sources, choices.checks, self._prepared)
+        self.life = life
         self._choices = choices
-        self._traced = app
-        self._answers = config.server.enabled
+        self._recorded = app
+        self._said_nested = False
+        life.prepared = self._prepared
 
     def _prepared(self, agent: Agent) -> None:
-        """Put around the application what records it, before it starts."""
-        others = find(self.app, providers=application_has_its_own())
-        found, app = provide(agent.telemetry), self.app
         if self._choices.instrumentation == "off":
-            return
-        if self._choices.instrumentation == "official" and not others.spans:
-            app, others = official(app, found), Others(OFFICIAL, OFFICIAL)
-        if others.spans or others.figures:
-            log.info("spans of requests: %s; their durations: %s", others.spans or "ours", others.figures or "ours")
-        windows = agent.telemetry.windows
-        self._traced = TelemetryMiddleware(
-            app,
-            tracer_provider=found.tracers,
-            meter_provider=found.meters,
-            websocket=self._choices.websocket,
-            others=others,
-            observe=None if found.read_back and not others.elsewhere else partial(windows.add, APPLICATION),
-        )
+            provide(agent.telemetry)
+        else:
+            self._recorded = recorded(self.app, agent, self._choices.instrumentation, websocket=self._choices.websocket)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await Lifespan(self.life, receive, send).run(self.app, scope)
             return
-        if SEEN in scope:  # another one is around this one
+        if _HERE in scope:
+            self._say_nested()
             await self.app(scope, receive, send)
             return
+        scope[_HERE] = True
         if not self.life.running:
             await self.life.start_late()
-        if scope["type"] == "http" and self._answers and (path := self._endpoint(scope)):
+        path = self._endpoint(scope)
+        if path:
             answers = self.life.agent.app if self.life.agent else _NO_AGENT
             await answers({**scope, "path": path, "root_path": ""}, receive, send)
-            return
-        await self._traced(scope, receive, send)
+        else:
+            await self._recorded(scope, receive, send)
+
+    def _say_nested(self) -> None:
+        if not self._said_nested:
+            self._said_nested = True
+            log.warning("an instrumented application in another one: only the outer one has an agent")
 
     def _endpoint(self, scope: Scope) -> str:
-        """The path of an endpoint of the agent; "" for the application's own."""
-        path, prefix = route_path(scope), self._choices.path_prefix
-        if not path.startswith(prefix):
+        """The path of an endpoint of the agent; "" for what the application answers."""
+        if scope["type"] != "http" or not self.life.config.server.enabled:
             return ""
-        path = path[len(prefix) :]
-        if (path.startswith("/health") and path[7:8] in ("", "/")) or path == "/metrics":
-            return path
-        return path if path == "/openapi.json" and prefix else ""
+        return endpoint_of(scope, self._choices.path_prefix)
 
 
 class InstrumentedApp:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
 
 from otelhealth.agent import read
+from otelhealth.checks.base import Check
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.errors import OtelHealthError
 from otelhealth.inside.app import Choices, Instrumentation, InstrumentedApp, Service
-from otelhealth.inside.life import Watched
+from otelhealth.inside.life import Life
 from otelhealth.inside.official import prepare
+from otelhealth.kinds.python import Function, as_check
 
 App = TypeVar("App")
+_NAME = "OTELHEALTH_SERVICE__NAME"
 
 
 def instrument(  # noqa: PLR0913 - each has a default that fits
@@ -22,7 +26,7 @@ def instrument(  # noqa: PLR0913 - each has a default that fits
     config: Config | Mapping[str, Any] | Path | str | None = None,
     *,
     service: str | None = None,
-    checks: Iterable[Watched] = (),
+    checks: Iterable[Check | Function] = (),
     instrumentation: Instrumentation = "own",
     websocket: bool = True,
     path_prefix: str = "",
@@ -43,11 +47,10 @@ def instrument(  # noqa: PLR0913 - each has a default that fits
         )
     if (path_prefix and not path_prefix.startswith("/")) or path_prefix.endswith("/"):
         raise OtelHealthError(f"path_prefix is {path_prefix!r}", "write it as '/ops': from a slash, without one behind")
-    sources = Sources()
-    found = read(config, sources)
-    if service is not None:
-        found = found.model_copy(update={"service": found.service.model_copy(update={"name": service})})
     if instrumentation == "official":
         prepare()
-    choices = Choices(tuple(checks), instrumentation, websocket, path_prefix)
-    return cast("App", InstrumentedApp(Service(cast("Any", app), found, sources, choices)))
+    environ = os.environ if service is None else {**os.environ, _NAME: service}
+    sources = Sources()
+    life = Life(read(config, sources, environ), sources, environ, [as_check(each) for each in checks])
+    choices = Choices(instrumentation, websocket, path_prefix)
+    return cast("App", InstrumentedApp(Service(cast("Any", app), life, choices)))

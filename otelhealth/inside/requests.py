@@ -21,6 +21,7 @@ from otelhealth.telemetry import application as told
 from otelhealth.telemetry.names import ERROR_TYPE
 from otelhealth.telemetry.tracing import exception_type
 
+UNSEEN = "otelhealth.unseen"  # in the scope of a request that turns out to be for the application's health
 INCOMPLETE = "incomplete_response"
 Observe = Callable[[float, bool], None]  # seconds, whether it failed
 
@@ -146,13 +147,16 @@ class Exchange:
             return
         self._done = True
         requests = self._requests
+        if self._figures:
+            requests.active[self._key] -= 1
+        if UNSEEN in self._scope:  # a span that is not ended is not exported
+            return
         took = (self._ended or time.perf_counter()) - self._begun
         problem = self._problem(error)
         found = self._found(problem)
         if self._span is not None:
             self._end(self._span, found, problem)
         if self._figures:
-            requests.active[self._key] -= 1
             found[told.METHOD], found[told.SCHEME] = self._key
             if version := self._scope.get("http_version"):
                 found[told.VERSION] = version

@@ -53,11 +53,13 @@ def _attach(function: F, spec: CheckSpec) -> F:
     return function
 
 
-def as_check(function: Function) -> Check:
+def as_check(function: Check | Function) -> Check:
     """The check of a function, decorated or not; its name is by default the function's, with `-` for `_`.
 
-    Raises OtelHealthError where its fields are not those of a check.
+    Raises OtelHealthError where its fields are not those of a check. A check is its own.
     """
+    if isinstance(function, Check):
+        return function
     spec = getattr(function, _SPEC, CheckSpec({}))
     called = getattr(function, "__name__", type(function).__name__).strip("_<>").replace("_", "-")
     module = getattr(function, "__module__", None) or "function"

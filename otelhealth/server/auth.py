@@ -108,7 +108,9 @@ def foreign_origin(scope: Scope) -> bool:
 
 def direct_client(scope: Scope) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Who asks, where no proxy stands between."""
-    if scope["client"] is None or _forwarded(name for name, _ in scope["headers"]):
+    if scope.get("client") is None or _forwarded(name for name, _ in scope["headers"]):
+        return None
+    if scope.get("http_version") == "1.0" and _values(scope, b"host"):  # nginx, unless it is told to say of itself
         return None
     return _address(scope["client"][0])
 

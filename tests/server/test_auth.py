@@ -92,6 +92,13 @@ async def test_a_second_host_header_does_not_hide_behind_the_first() -> None:
     assert raw.startswith((b"HTTP/1.1 403 ", b"HTTP/1.1 400 "))
 
 
+async def test_a_proxy_that_asks_as_nginx_does_is_not_this_machine() -> None:
+    """HTTP/1.0, the Host of its target, and no word of the client it asks for."""
+    async with serving("db") as client:
+        request = f"GET /metrics HTTP/1.0\r\nHost: {client.address}\r\nConnection: close\r\n\r\n"
+        assert (await client.send(request.encode())).startswith(b"HTTP/1.1 403 ")
+
+
 async def test_a_client_of_http_1_0_names_no_host_and_is_still_local() -> None:
     async with serving("db") as client:
         assert (await client.send(b"GET /metrics HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
