@@ -6,7 +6,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import check_cost, figures, many, rest, serving
+from benchmarks import asgi, check_cost, figures, many, rest, serving
 from benchmarks.measure import Row
 
 BENCHMARKS: Mapping[str, Callable[[bool], Iterator[Row]]] = {
@@ -15,6 +15,7 @@ BENCHMARKS: Mapping[str, Callable[[bool], Iterator[Row]]] = {
     "rest": rest.run,
     "serving": serving.run,
     "figures": figures.run,
+    "asgi": asgi.run,
 }
 
 

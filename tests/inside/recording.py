@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -28,12 +30,21 @@ class Recording:
         self.tracers.add_span_processor(SimpleSpanProcessor(self._spans))
         self._reader = InMemoryMetricReader()
         self.meters = MeterProvider([self._reader], shutdown_on_exit=False)
+        self._events = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # it has no types
+        self.loggers = LoggerProvider(shutdown_on_exit=False)
+        self.loggers.add_log_record_processor(SimpleLogRecordProcessor(self._events))
 
     def around(self, app: ASGIApp, **settings: Any) -> TelemetryMiddleware:
         return TelemetryMiddleware(app, tracer_provider=self.tracers, meter_provider=self.meters, **settings)
 
     def spans(self) -> list[ReadableSpan]:
         return list(self._spans.get_finished_spans())
+
+    def events(self) -> list[tuple[str, dict[str, Any]]]:
+        """Name and attributes of each event; all are in a span's context."""
+        found = [each.log_record for each in self._events.get_finished_logs()]
+        assert all(record.span_id for record in found)
+        return [(str(record.event_name), dict(record.attributes or {})) for record in found]
 
     def span(self) -> ReadableSpan:
         [span] = self.spans()
@@ -50,13 +61,15 @@ class Recording:
         """The span ids of all exemplars."""
         return [exemplar.span_id for point in self._data(name) for exemplar in point.exemplars]
 
-    def _data(self, name: str) -> Iterator[Any]:
+    def metrics(self) -> list[Metric]:
         data = self._reader.get_metrics_data()
-        for resource in data.resource_metrics if data else ():
-            for scope in resource.scope_metrics:
-                for metric in scope.metrics:
-                    if metric.name == name:
-                        yield from metric.data.data_points
+        every = data.resource_metrics if data else ()
+        return [metric for resource in every for scope in resource.scope_metrics for metric in scope.metrics]
+
+    def _data(self, name: str) -> Iterator[Any]:
+        for metric in self.metrics():
+            if metric.name == name:
+                yield from metric.data.data_points
 
 
 @dataclass

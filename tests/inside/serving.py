@@ -17,6 +17,8 @@ class Application(Server):
 
     program: ClassVar[str] = "application"
     port_names: ClassVar[tuple[str, ...]] = ("http",)
+    served_by = "uvicorn"
+    more: tuple[str, ...] = ()  # arguments
 
     def __init__(self, folder: Path, module: str, endpoint: str = "", **environment: str) -> None:
         super().__init__(folder)
@@ -26,6 +28,7 @@ class Application(Server):
             "XDG_STATE_HOME": str(folder),
             "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
             "OTEL_METRIC_EXPORT_INTERVAL": "300",
+            "HOME": str(folder),
             **environment,
         }
 
@@ -33,7 +36,16 @@ class Application(Server):
         return [sys.executable, *self.arguments()]
 
     def arguments(self) -> list[str]:
-        return ["-m", "uvicorn", self.module, "--port", str(self.ports["http"]), "--no-access-log"]
+        at = self.address("http")
+        gunicorn = ["-m", "gunicorn", self.module, "-b", at, "--no-control-socket", "-k"]
+        match self.served_by:
+            case "hypercorn":
+                return ["-m", "hypercorn", self.module, "-b", at]
+            case "gunicorn uvicorn":
+                return [*gunicorn, "uvicorn_worker.UvicornWorker"]
+            case "gunicorn asgi":
+                return [*gunicorn, "asgi"]
+        return ["-m", "uvicorn", self.module, "--port", str(self.ports["http"]), "--no-access-log", *self.more]
 
     def environment(self) -> Mapping[str, str]:
         return self._environment

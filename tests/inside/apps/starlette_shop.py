@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from otelhealth import check, instrument
 
@@ -41,6 +42,12 @@ async def unavailable(_request: Request) -> Response:
     return PlainTextResponse("closed", 503)
 
 
+async def room(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.send_text(f"{socket.path_params['name']}: {await socket.receive_text()}")
+    await socket.close(4000)
+
+
 @asynccontextmanager
 async def open_shop(_app: Starlette) -> AsyncIterator[None]:
     print("the shop opens", flush=True)
@@ -56,6 +63,7 @@ app = instrument(
             Route("/broken", broken),
             Route("/tale", tale),
             Route("/unavailable", unavailable),
+            WebSocketRoute("/rooms/{name}", room),
             Mount("/tenants/{tenant}", leaf),
         ],
         lifespan=open_shop,
