@@ -49,7 +49,7 @@ class Agent:
     `otelhealth exec` runs beside it. `environ` is what stands above the configuration.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - most have their default
         self,
         config: Config | Mapping[str, Any] | Path | str | None = None,
         *,

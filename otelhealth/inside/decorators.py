@@ -18,7 +18,8 @@ from opentelemetry.util.types import AttributeValue
 
 from otelhealth.errors import OtelHealthError
 from otelhealth.telemetry import application as told
-from otelhealth.telemetry.names import ERROR_TYPE, Metric
+from otelhealth.telemetry.metric import Metric
+from otelhealth.telemetry.names import ERROR_TYPE
 from otelhealth.telemetry.tracing import exception_type
 from otelhealth.version import __version__
 

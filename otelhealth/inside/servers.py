@@ -32,13 +32,14 @@ class AsgiInstrumentor:
 
 
 def traced(app: Any) -> Any:
-    """`app` behind our middleware, unless another instrumentation has it."""
+    """`app` behind our middleware, which leaves to other instrumentations what they record."""
     from otelhealth.inside.middleware import TelemetryMiddleware  # noqa: PLC0415 - only where something is served
+    from otelhealth.inside.others import find  # noqa: PLC0415 - as above
 
     name = type(app).__module__.partition(".")[0]
     if name in _OWN_FRAMEWORKS and f"opentelemetry.instrumentation.{name}" in sys.modules:
         return app
-    return TelemetryMiddleware(app)
+    return TelemetryMiddleware(app, others=find(app, providers=False))  # those of this process are ours
 
 
 def _uvicorn(module: ModuleType) -> None:
