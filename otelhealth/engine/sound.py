@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from otelhealth.errors import one_line
 from otelhealth.model import NO_DETAILS, CheckResult, Measurement, Status
+from otelhealth.plain import line, mapping
 from otelhealth.redaction import Redactor
 
-_MESSAGE, _TYPE, _NAME, _TEXT = 2_000, 100, 200, 2_000  # characters
-_DEPTH, _ITEMS = 6, 200  # of details, and of each list or mapping in them
+_MESSAGE, _TYPE, _NAME = 2_000, 100, 200  # characters
 _MEASUREMENTS, _LINES = 10_000, 100
 _MOST_KNOWN = 4096
 _known: set[tuple[object, ...]] = set()  # names, units, labels and attributes found to be lines
@@ -30,11 +29,11 @@ def sound(result: CheckResult) -> CheckResult:
     kind = result.error_type
     return result._replace(
         status=Status(result.status),
-        message=_line(result.message, _MESSAGE),
-        error_type=None if kind is None else _line(kind, _TYPE),
+        message=line(result.message, _MESSAGE),
+        error_type=None if kind is None else line(kind, _TYPE),
         measurements=tuple(map(_measurement, _some(result.measurements, _MEASUREMENTS))),
-        details=_mapping(result.details, 1) if result.details else {},
-        log=tuple(_line(line, _MESSAGE) for line in _some(result.log, _LINES)),
+        details=mapping(result.details, 1) if result.details else {},
+        log=tuple(line(each, _MESSAGE) for each in _some(result.log, _LINES)),
     )
 
 
@@ -110,11 +109,6 @@ def _is_line(text: object) -> bool:
     return type(text) is str and len(text) <= _TYPE and text.isprintable()
 
 
-def _line(value: object, most: int) -> str:
-    text = value if isinstance(value, str) else str(value)
-    return text if len(text) <= most and text.isprintable() else one_line(text, most)
-
-
 def _some(values: Iterable[Any], most: int) -> Iterable[Any]:
     if not isinstance(values, (tuple, list)):
         raise TypeError(f"a {type(values).__name__} where a tuple belongs")
@@ -124,33 +118,12 @@ def _some(values: Iterable[Any], most: int) -> Iterable[Any]:
 def _measurement(one: object) -> Measurement:
     if not isinstance(one, Measurement):
         raise TypeError(f"a {type(one).__name__} where a Measurement belongs")
-    attributes = tuple((_line(key, _NAME), _line(text, _NAME)) for key, text in one.attributes)
+    attributes = tuple((line(key, _NAME), line(text, _NAME)) for key, text in one.attributes)
     return one._replace(
-        name=_line(one.name, _NAME),
+        name=line(one.name, _NAME),
         value=float(one.value),
-        unit=_line(one.unit, _NAME),
+        unit=line(one.unit, _NAME),
         attributes=attributes,
         status=Status(one.status),
-        label=_line(one.label, _NAME),
+        label=line(one.label, _NAME),
     )
-
-
-def _mapping(values: object, depth: int) -> dict[str, Any]:
-    if not isinstance(values, Mapping):
-        raise TypeError(f"details that are a {type(values).__name__}")
-    return {_line(key, _NAME): _plain(value, depth) for key, value in list(values.items())[:_ITEMS]}
-
-
-def _plain(value: object, depth: int) -> Any:
-    """As JSON knows it; what lies too deep, or in itself, ends in an ellipsis."""
-    if value is None or isinstance(value, (bool, float)):
-        return value
-    if isinstance(value, int):
-        return value if abs(value) < 2**63 else "a number of more than 64 bits"
-    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
-        if depth >= _DEPTH:
-            return "..."
-        if isinstance(value, Mapping):
-            return _mapping(value, depth + 1)
-        return [_plain(item, depth + 1) for item in list(value)[:_ITEMS]]
-    return _line(value, _TEXT)
