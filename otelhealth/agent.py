@@ -22,9 +22,11 @@ from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.errors import OtelHealthError
 from otelhealth.kinds.python import Function, as_check
+from otelhealth.logs.otlp import OwnHandler
 from otelhealth.model import Child, ServiceStatus
 from otelhealth.once import chosen
 from otelhealth.records import CheckRecord, HealthReport
+from otelhealth.redaction import Redactor
 from otelhealth.reload import Reload, differing
 from otelhealth.rounds import Rounds
 from otelhealth.server.app import create_app
@@ -71,6 +73,7 @@ class Agent:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._kept: dict[str, dict[str, Any]] = {}  # states of an earlier process, until their check is put
         self._tasks: list[asyncio.Task[None]] = []
+        self._log: OwnHandler | None = None
 
     async def __aenter__(self) -> Self:
         if self._loop is not None:
@@ -91,6 +94,8 @@ class Agent:
             await rounds.close(1.0)
             raise
         rounds.telemetry.start()
+        if first.log.otlp != "off" and rounds.telemetry.log_records is not None:
+            self._log = OwnHandler(rounds.telemetry.log_records, rounds.redact, first.log.otlp)
         running = (rounds.scheduler.run(), rounds.tick_for_ever(), rounds.sample_for_ever(), self._reload.watch())
         self._tasks = [self._loop.create_task(part) for part in running]
         rounds.telemetry.events.agent_start(f"otelhealth watches {first.service.name}")
@@ -108,6 +113,8 @@ class Agent:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await resolve.close()
         await asyncio.gather(*(each.stop(1.0) for each in (self._server, self._receiver) if each is not None))
+        if self._log is not None:
+            self._log.close()
         rounds.telemetry.events.agent_stop(f"otelhealth stops watching {self._first.service.name}")
         await rounds.close(max(1.0, deadline - rounds.clock.monotonic()))
 
@@ -130,6 +137,11 @@ class Agent:
     def app(self) -> ASGIApp:
         """Its endpoints with their guard, for a server of the program's own."""
         return self._app
+
+    @property
+    def redact(self) -> Redactor:
+        """Knows the configuration's secrets, and keeps them out of texts."""
+        return self._rounds.redact
 
     @property
     def telemetry(self) -> Telemetry:

@@ -20,6 +20,7 @@ from otelhealth.records import ConfigRecord
 
 Outcome = Literal["accepted", "refused"]
 log = logging.getLogger("otelhealth.config")
+_MOST_SAID = 20
 
 
 class Reload:
@@ -72,7 +73,8 @@ class Reload:
             except ConfigError as error:
                 self.record["error"] = str(error)
                 self._count("refused")
-                log.error("the changed configuration is refused, the old one stays in force:\n%s", error)  # noqa: TRY400 - a user's mistake, no traceback
+                for problem in error.problems[:_MOST_SAID]:
+                    log.error("the changed configuration is refused, the old one stays in force: %s", problem)  # noqa: TRY400 - a user's mistake, no traceback
             else:
                 self._accept(new)
             self._watch.follow(sources)

@@ -23,6 +23,7 @@ from otelhealth.once import Around
 from otelhealth.redaction import Redactor
 from otelhealth.store import Store, StoreSettings, default_path
 from otelhealth.telemetry import runtime
+from otelhealth.telemetry.logs import of_change
 from otelhealth.telemetry.resource import Identity
 from otelhealth.telemetry.setup import Telemetry
 from otelhealth.telemetry.windows import HTTP_CHECKS
@@ -33,6 +34,7 @@ SAMPLER = "the agent itself"  # no check has such a name
 WINDOWS = "windows"  # the name under which the store keeps the counts of 24 h
 LOG_LEVELS = {Status.PASS: logging.INFO, Status.FAIL: logging.ERROR}
 log = logging.getLogger("otelhealth")
+log_of_states = logging.getLogger("otelhealth.state")  # over OTLP these leave as events
 
 
 class Rounds:
@@ -127,7 +129,9 @@ class Rounds:
         self.telemetry.events.state_change(change, check, result, use)
         self.store.change(change)
         words = (change.name, change.previous.value, change.status.value, change.message)
-        log.log(LOG_LEVELS.get(change.status, logging.WARNING), "%s: %s -> %s: %s", *words)
+        level = LOG_LEVELS.get(change.status, logging.WARNING)
+        told = {**of_change(change, check), "trace_id": change.trace_id, "span_id": change.span_id}
+        log_of_states.log(level, "%s: %s -> %s: %s", *words, extra=told)
 
     def restore(self, counters: Mapping[str, Any]) -> None:
         """Take up the day's counts that the store kept; odd ones are left, they end with the day."""

@@ -19,13 +19,13 @@ from otelhealth.agent import Agent
 from otelhealth.checks.processes import WatchedChild
 from otelhealth.cli import hosting
 from otelhealth.cli.run import banner
-from otelhealth.cli.source import UNUSABLE, load_or_say
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.errors import OtelHealthError
 from otelhealth.inside.environment import of_command
 from otelhealth.inside.marks import NO_PYTHON_AFTER, any_python
 from otelhealth.kinds.child import ChildCheck
+from otelhealth.logs.process import ProcessLog
 from otelhealth.model import ServiceProcess
 from otelhealth.telemetry.child import ChildFigures
 from otelhealth.telemetry.detector import without_instance
@@ -51,7 +51,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 class Beside:
     """One agent, and the supervisor's word on the command."""
 
-    def __init__(self, config: Config, sources: Sources, arguments: argparse.Namespace) -> None:
+    def __init__(
+        self, arguments: argparse.Namespace, config: Config, sources: Sources, process_log: ProcessLog
+    ) -> None:
         self._config = config = _receiving(config, arguments.receive)
         self._command = arguments.command
         self._folder = arguments.folder
@@ -68,6 +70,8 @@ class Beside:
         self._child = WatchedChild()
         self._checks = _watching(config)
         self._agent = Agent(config, sources=sources, child=self._child)
+        self._log = process_log
+        process_log.open(config.log, self._agent.telemetry.resource, self._agent.redact)
         self._figures: ChildFigures | None = None
         self._stopped = asyncio.Event()
 
@@ -83,7 +87,7 @@ class Beside:
                 self._checks = (next(name for name in _NAMES if name not in self._config.checks),)
                 agent.add(ChildCheck(name=self._checks[0]))
             hosting.settle_later()
-            print(banner(self._config, agent, self._command), file=sys.stderr, flush=True)
+            hosting.say(banner(self._config, agent, self._command), self._log, sys.stderr)
             writer.write(json.dumps(self._wishes | self._environment()).encode() + b"\n")
             listening = loop.create_task(self._listen(reader))
             looking = loop.create_task(self._look_for_python())
@@ -170,13 +174,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="otelhealth exec")
     configure(parser)
     arguments = parser.parse_args()
-    hosting.prepare(arguments.log_level)
     _over(os.environ, arguments)
-    sources = Sources()
-    config = load_or_say(arguments.config, sources)
-    if config is None:
-        return UNUSABLE
-    return hosting.host(Beside(config, sources, arguments).run())
+    return hosting.host(arguments, lambda *made: Beside(arguments, *made).run())
 
 
 if __name__ == "__main__":

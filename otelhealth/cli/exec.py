@@ -18,7 +18,7 @@ from otelhealth.supervise.signals import SUPPORTED
 from otelhealth.supervise.spawn import CannotRunError, find
 from otelhealth.supervise.supervisor import Supervisor, say
 
-_PASSED = ("config", "log_level", "grace", "restart")
+_PASSED = ("config", "log_level", "log_format", "grace", "restart")
 _USAGE, _FAILED = 3, 1
 
 
@@ -34,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-instrument", action="store_true", help="leave Python programs as they are")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="the agent's; default info")
+    parser.add_argument("--log-format", choices=("text", "json"), help="the agent's; default text")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD", help="the command and its arguments")
 
 

@@ -11,8 +11,13 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import TextIO
 
+from otelhealth.cli.source import UNUSABLE, load_or_say
+from otelhealth.config.root import Config
+from otelhealth.config.sources import Sources
 from otelhealth.errors import OtelHealthError
+from otelhealth.logs.process import ProcessLog
 
 try:
     import uvloop
@@ -24,9 +29,13 @@ else:
 if sys.platform != "win32":
     from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 
+Serve = Callable[[Config, Sources, ProcessLog], Coroutine[object, object, None]]
+LEVELS, FORMATS = ("debug", "info", "warning", "error"), ("text", "json")
 MOST_FILES = 65_536
 LEAVING = 2.0  # s that what is not the agent's own may take to end, once the agent has stopped
 SETTLED = 15.0  # s after the start by which each check has run and made what it keeps
+
+log = logging.getLogger("otelhealth")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,31 +47,45 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="default: $OTELHEALTH_CONFIG, ./otelhealth.yaml, else host checks",
     )
-    parser.add_argument(
-        "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="default info"
-    )
+    parser.add_argument("--log-level", choices=LEVELS, help="default: log.level, info")
+    parser.add_argument("--log-format", choices=FORMATS, help="default: log.format, text")
 
 
-def prepare(log_level: str) -> None:
-    """The log on stderr, and descriptors where libuv expects them."""
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
-    logging.getLogger("otelhealth").setLevel(log_level.upper())
-    logging.raiseExceptions = False  # a log that cannot be written is no reason to stop watching
+def host(arguments: argparse.Namespace, serve: Serve) -> int:
+    """Read the configuration and run an agent to its end: the exit code."""
+    process_log = ProcessLog(arguments.log_level, arguments.log_format)
     _open_standard_streams()
+    try:
+        sources = Sources()
+        config = load_or_say(arguments.config, sources)
+        return UNUSABLE if config is None else _run(lambda: serve(config, sources, process_log), process_log)
+    finally:
+        process_log.close()
 
 
-def host(agent: Coroutine[object, object, None]) -> int:
-    """Run it to its end: the exit code."""
+def _run(serve: Callable[[], Coroutine[object, object, None]], process_log: ProcessLog) -> int:
     _raise_file_limit()
     try:
         with asyncio.Runner(loop_factory=_new_loop) as runner:
-            runner.run(agent)
+            runner.run(serve())
     except OtelHealthError as error:
-        print(f"otelhealth: {error}", file=sys.stderr)
+        say(f"otelhealth: {error}", process_log, sys.stderr, logging.CRITICAL)
         return 1
     return 0
+
+
+def say(text: str, process_log: ProcessLog, stream: TextIO, level: int = logging.INFO) -> None:
+    """On `stream`; where the log is JSON as a record of it, for both streams of a container become one.
+
+    A terminal that is gone, or a full disk behind it, is no reason not to watch.
+    """
+    if process_log.is_json:
+        log.log(level, "%s", "; ".join(" ".join(line.split()) for line in text.splitlines()))
+        return
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def settle_later() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import signal
+import sys
 
 from otelhealth.agent import Agent
 from otelhealth.cli import hosting
-from otelhealth.cli.source import UNUSABLE, load_or_say
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
+from otelhealth.logs.process import ProcessLog
 from otelhealth.spool.settings import SIGNALS
 from otelhealth.version import __version__
 
@@ -55,19 +55,13 @@ def _onward(agent: Agent) -> str:
     return f"forwarded to {path.endpoint}" + (f"; {', '.join(gone)} read and let go" if gone else "")
 
 
-def _say(text: str) -> None:
-    """A terminal that is gone, or a full disk behind it, is no reason not to watch."""
-    try:
-        print(text, flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
-async def _serve(config: Config, sources: Sources) -> None:
+async def _serve(config: Config, sources: Sources, process_log: ProcessLog) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     reloads: set[asyncio.Task[None]] = set()
     agent = Agent(config, sources=sources)
+    process_log.open(config.log, agent.telemetry.resource, agent.redact)
+    process_log.open(config.log, agent.telemetry.resource, agent.redact)
 
     def reload() -> None:
         task = loop.create_task(agent.reload())
@@ -80,13 +74,10 @@ async def _serve(config: Config, sources: Sources) -> None:
     async with agent:
         agent.telemetry.set_global()
         hosting.settle_later()
-        _say(banner(config, agent))
+        hosting.say(banner(config, agent), process_log, sys.stdout)
         await stopped.wait()
     hosting.leave_soon()
 
 
 def run(arguments: argparse.Namespace) -> int:
-    hosting.prepare(arguments.log_level)
-    sources = Sources()
-    config = load_or_say(arguments.config, sources)
-    return UNUSABLE if config is None else hosting.host(_serve(config, sources))
+    return hosting.host(arguments, _serve)

@@ -11,7 +11,8 @@ from otelhealth.config.given import Given, given_to
 from otelhealth.config.judge import ENVIRONMENT
 from otelhealth.config.where import Node, Place, Way
 from otelhealth.errors import Problem, near
-from otelhealth.telemetry.environment import overrides, resource_attributes
+from otelhealth.telemetry.environment import overrides
+from otelhealth.telemetry.resource import resource_attributes
 
 PREFIX = "OTELHEALTH_"
 _SERVICE = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from otelhealth.config.root import Config
 
-RESTART_ONLY = ("service", "server", "telemetry", "store", "exec")
+RESTART_ONLY = ("service", "server", "telemetry", "log", "store", "exec")
 
 
 def restart_needed(old: Config, new: Config) -> list[str]:

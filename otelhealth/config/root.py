@@ -14,6 +14,7 @@ from otelhealth.config.rules import broken
 from otelhealth.config.where import dotted
 from otelhealth.cron import Cron
 from otelhealth.engine.aggregate import StatusSettings
+from otelhealth.logs.settings import LogSettings
 from otelhealth.server.settings import ServerSettings
 from otelhealth.store import StoreSettings
 from otelhealth.supervise.settings import ExecSettings
@@ -73,6 +74,7 @@ class Config(Settings):
     service: ServiceSettings = Field(default_factory=ServiceSettings, description="Which service this is.")
     server: ServerSettings = Field(default_factory=ServerSettings, description="Where `/health` answers, and to whom.")
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings, description="What leaves over OTLP.")
+    log: LogSettings = Field(default_factory=LogSettings, description="What the agent tells of its own work.")
     store: StoreSettings = Field(default_factory=StoreSettings, description="Where states and history are kept.")
     defaults: Defaults = Field(default_factory=Defaults, description="What checks take that do not say it themselves.")
     checks: dict[str, SerializeAsAny[Check]] = Field(default_factory=dict, description="The checks by name.")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from otelhealth.telemetry.detector import FOLDER, INSTANCE, INSTANCE_ID
-from otelhealth.telemetry.environment import resource_attributes
+from otelhealth.telemetry.resource import resource_attributes
 
 BOOT = Path(__file__).with_name("boot")
 _WAY = re.compile(

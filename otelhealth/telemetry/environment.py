@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from otelhealth.checks.request import header_problem
 from otelhealth.spool.settings import endpoint
+from otelhealth.telemetry.resource import pairs
 
 _log = logging.getLogger(__name__)
 Path = tuple[str, ...]
@@ -31,14 +31,6 @@ def overrides(environ: Mapping[str, str]) -> Iterator[tuple[Path, Any]]:
             yield (signal, "enabled"), False
 
 
-def resource_attributes(environ: Mapping[str, str]) -> dict[str, str]:
-    """`OTEL_RESOURCE_ATTRIBUTES` and, above it, `OTEL_SERVICE_NAME`."""
-    found = _pairs(environ.get("OTEL_RESOURCE_ATTRIBUTES", ""))
-    if name := environ.get("OTEL_SERVICE_NAME", "").strip():
-        found["service.name"] = name
-    return found
-
-
 def _read(environ: Mapping[str, str], name: str, path: Path, read: Callable[[str], Any]) -> Iterator[tuple[Path, Any]]:
     value = environ.get(name, "").strip()
     if not value:
@@ -50,13 +42,8 @@ def _read(environ: Mapping[str, str], name: str, path: Path, read: Callable[[str
         _log.warning("%s is ignored: %s", name, error)
 
 
-def _pairs(value: str) -> dict[str, str]:
-    items = (item.partition("=") for item in value.split(",") if "=" in item)
-    return {key.strip(): unquote(text.strip()) for key, _, text in items if key.strip()}
-
-
 def _headers(value: str) -> dict[str, str]:
-    found = _pairs(value)
+    found = pairs(value)
     if not found:
         raise ValueError("no header found; write name=value,name=value")
     for name, text in found.items():

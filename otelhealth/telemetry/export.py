@@ -14,7 +14,7 @@ from otelhealth.errors import one_line
 from otelhealth.spool import SignalName
 from otelhealth.telemetry.sender import Outcome, Sender
 from otelhealth.telemetry.settings import Batched
-from otelhealth.telemetry.wire import Envelope
+from otelhealth.telemetry.wire import Envelope, Scoped
 
 _log = logging.getLogger(__name__)
 _SAID = 300  # characters of a receiver's own reason
@@ -44,6 +44,10 @@ class Ledger:
         else:
             said = one_line(outcome.message, _SAID) or problem
             _log.error("export of %s fails: %s; further failures are only counted", self._signal, said)
+
+    def leave_out(self, reason: str, items: int) -> None:
+        """Count what was not even to be sent."""
+        self._count(reason, items)
 
     def overflow(self, items: int) -> None:
         self.enter(Outcome("queue_full", "more waits than may wait (max_queue)"), items)
@@ -108,18 +112,22 @@ class ItemExporter(Exporter):
         _alive.add(self)
 
     def _reset(self) -> None:
-        self._items: deque[bytes] = deque()
+        self._items: deque[bytes | Scoped] = deque()
         self._overflow = 0
         self._asleep = False
         self._filled, self._hurry = threading.Event(), threading.Event()
 
-    def put(self, item: bytes) -> None:
+    def put(self, item: bytes | Scoped) -> None:
         """Queue one encoded item; never blocks."""
         if len(self._items) >= self._many and not self._has_room():
             return
         self._items.append(item)
         if self._asleep:
             self._wake()
+
+    def leave_out(self, reason: str, items: int) -> None:
+        """Count items that were not queued, for one of few reasons, as `error.type`."""
+        self._ledger.leave_out(reason, items)
 
     def close(self) -> None:
         super().close()

@@ -33,18 +33,7 @@ class Events:
     ) -> None:
         """A check's debounced state moved. But for `pass` the event carries the evidence of `result` (None where no
         run made it: stale) and `snapshot`, the resource use at that time (`system.cpu.utilization` ...)."""
-        told: dict[str, Any] = {
-            names.CHECK_NAME: change.name,
-            names.CHECK_KIND: check.kind,
-            names.CHECK_TIER: int(check.tier),
-            names.CHECK_STATE: change.status.value,
-            names.CHECK_PREVIOUS_STATE: change.previous.value,
-            names.CHECK_SINCE: change.since,
-        }
-        if change.error_type and change.status is not Status.PASS:
-            told[names.ERROR_TYPE] = change.error_type
-        if check.peer:
-            told[names.PEER] = check.peer
+        told = of_change(change, check)
         if result is not None:
             told[names.CHECK_DURATION] = result.duration
             if change.status is not Status.PASS:
@@ -90,20 +79,65 @@ class Events:
         if self._put is None:
             return
         now = self._clock.time()
-        parts = [
-            fixed64(1, int((now if at is None else at) * NANO)),
-            fixed64(11, int(now * NANO)),
-            integer(2, severity[0]),
-            text(3, severity[1]),
-            message(5, any_value(self._redact(body))),
-            attributes(6, self._redact.value(told).items()),
-            text(12, name),
-        ]
-        if trace_id:
-            parts += (message(9, bytes.fromhex(trace_id)), message(10, bytes.fromhex(span_id)))
-            parts.append(tag(8, 5) + (1).to_bytes(4, "little"))
-        record = b"".join(parts)
-        self._put(b"\x12" + varint(len(record)) + record)
+        self._put(
+            encoded_record(
+                at=now if at is None else at,
+                observed=now,
+                severity=severity,
+                body=self._redact(body),
+                told=self._redact.value(told),
+                event=name,
+                trace_id=trace_id,
+                span_id=span_id,
+            )
+        )
+
+
+def of_change(change: StateChange, check: Check) -> dict[str, Any]:
+    """What is told of every change: attributes by their names."""
+    told: dict[str, Any] = {
+        names.CHECK_NAME: change.name,
+        names.CHECK_KIND: check.kind,
+        names.CHECK_TIER: int(check.tier),
+        names.CHECK_STATE: change.status.value,
+        names.CHECK_PREVIOUS_STATE: change.previous.value,
+        names.CHECK_SINCE: change.since,
+    }
+    if change.error_type and change.status is not Status.PASS:
+        told[names.ERROR_TYPE] = change.error_type
+    if check.peer:
+        told[names.PEER] = check.peer
+    return told
+
+
+def encoded_record(  # noqa: PLR0913 - the parts of a record
+    *,
+    at: float,
+    observed: float,
+    severity: tuple[int, str],
+    body: str,
+    told: Mapping[str, Any],
+    event: str = "",
+    trace_id: str = "",
+    span_id: str = "",
+    flags: int = 1,
+) -> bytes:
+    """A LogRecord, as field 2 of its scope; times are Unix seconds, ids hex."""
+    parts = [
+        fixed64(1, int(at * NANO)),
+        fixed64(11, int(observed * NANO)),
+        integer(2, severity[0]),
+        text(3, severity[1]),
+        message(5, any_value(body)),
+        attributes(6, told.items()),
+    ]
+    if event:
+        parts.append(text(12, event))
+    if trace_id:
+        parts += (message(9, bytes.fromhex(trace_id)), message(10, bytes.fromhex(span_id)))
+        parts.append(tag(8, 5) + flags.to_bytes(4, "little"))
+    record = b"".join(parts)
+    return b"\x12" + varint(len(record)) + record
 
 
 def _evidence(check: Check, result: CheckResult) -> dict[str, Any]:

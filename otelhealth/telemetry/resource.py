@@ -8,9 +8,8 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from otelhealth.telemetry.environment import resource_attributes
 from otelhealth.version import __version__
 
 _NAMESPACE = uuid.UUID("4f0b3d43-6b0e-5f0c-9a0d-6e1c9b6f6a77")
@@ -28,6 +27,20 @@ class Identity(NamedTuple):
     config: str = ""  # path of the configuration file, "" for the defaults
     role: str = "agent"
     slot: int = 0
+
+
+def resource_attributes(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """`OTEL_RESOURCE_ATTRIBUTES` and, above it, `OTEL_SERVICE_NAME`."""
+    found = pairs(environ.get("OTEL_RESOURCE_ATTRIBUTES", ""))
+    if name := environ.get("OTEL_SERVICE_NAME", "").strip():
+        found["service.name"] = name
+    return found
+
+
+def pairs(value: str) -> dict[str, str]:
+    """Of `name=value,name=value`, as standard variables have it."""
+    items = (item.partition("=") for item in value.split(",") if "=" in item)
+    return {key.strip(): unquote(text.strip()) for key, _, text in items if key.strip()}
 
 
 def build_resource(identity: Identity, environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:

@@ -66,6 +66,7 @@ class Telemetry:
         self._process = OwnProcess(self.instruments, clock)
         self._exporters: list[Exporter] = []
         spans, records = self._items("traces"), self._items("logs")
+        self.log_records = records
         self._metrics()
         self.tracer = Tracer(spans.put if spans else None, clock, redact)
         self.spans = Spans(self.tracer)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 K = TypeVar("K")
 _DOUBLE = struct.Struct("<d").pack
@@ -109,6 +109,13 @@ def attributes(number: int, pairs: Iterable[tuple[str, Any]]) -> bytes:
     return b"".join([attribute(number, key, value) for key, value in pairs])
 
 
+class Scoped(NamedTuple):
+    """An item of another scope than its envelope's: a log record's scope is its logger."""
+
+    scope: str
+    item: bytes
+
+
 class Envelope:
     """What stands around the items of one export request: all three signals nest resource, scope and items alike."""
 
@@ -118,9 +125,18 @@ class Envelope:
         self._resource = message(1, attributes(1, resource.items()))
         self._scope = message(1, text(1, scope) + text(2, version))
 
-    def request(self, items: Iterable[bytes]) -> bytes:
+    def request(self, items: Iterable[bytes | Scoped]) -> bytes:
         """An Export{Trace,Metrics,Logs}ServiceRequest of `items`, each already a field 2 of its scope."""
-        return message(1, self._resource + message(2, self._scope + b"".join(items)))
+        own: list[bytes] = []
+        others: dict[str, list[bytes]] = {}
+        for item in items:
+            if isinstance(item, Scoped):
+                others.setdefault(item.scope, []).append(item.item)
+            else:
+                own.append(item)
+        scopes = [self._scope + b"".join(own)] if own or not others else []
+        scopes += [message(1, text(1, name)) + b"".join(found) for name, found in others.items()]
+        return message(1, self._resource + b"".join([message(2, scope) for scope in scopes]))
 
 
 def rejected(response: bytes) -> tuple[int, str]:

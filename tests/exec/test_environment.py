@@ -4,7 +4,7 @@ import os
 
 from otelhealth.inside.defaults import DEFAULTS, set_defaults
 from otelhealth.inside.environment import BOOT, of_command
-from otelhealth.telemetry.environment import resource_attributes
+from otelhealth.telemetry.resource import resource_attributes
 
 RESOURCE = {
     "service.name": "shop",
