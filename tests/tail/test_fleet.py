@@ -190,8 +190,7 @@ def test_of_what_passes_a_share_is_kept_and_whole_but_every_check_that_warns(fle
 # -- limits ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_larger_than_a_message_of_kafka_may_be_is_split(fleet: Line) -> None:
-    """Two megabytes of points in one request."""
+def test_two_megabytes_of_points_in_one_request_pass(fleet: Line) -> None:
     now = time.time()
     padding = "x" * 100
     points = [
@@ -203,6 +202,12 @@ def test_what_is_larger_than_a_message_of_kafka_may_be_is_split(fleet: Line) -> 
     count = "count(large_test)"
     api = fleet.whole.prometheus.api
     until(lambda: [sample.value for sample in api.query(count)] == [15_000], "every point")
+
+
+def test_a_span_of_three_megabytes_passes(fleet: Line) -> None:
+    [trace] = fresh(1)
+    send(fleet.edges[0], "large", span(trace[0], trace[1], stack=secrets.token_hex(1_500_000)))
+    until(lambda: sizes(fleet.whole, "large", [trace]) == [1], "the span")
 
 
 def test_a_gateway_stops_in_order_even_when_nothing_stands_behind_it(fleet: Line, tmp_path: Path) -> None:

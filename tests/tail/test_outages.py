@@ -27,13 +27,19 @@ pytestmark = pytest.mark.faults
 # What is killed and started anew, and after how many seconds: each is away for 30 s. In full length for 60 s, first by
 # itself, then together. The careless edge is restarted only, when it holds much.
 SHORT = (
-    *((0, "kill", "collectors"), (14, "kill", "kafka")),
-    *((30, "start", "collectors"), (30, "restart", "careless"), (44, "start", "kafka")),
+    *((0, "kill", "collectors"), (2, "kill", "prometheus"), (14, "kill", "kafka")),
+    *((30, "start", "collectors"), (30, "restart", "careless"), (32, "start", "prometheus"), (44, "start", "kafka")),
 )
 FULL = (
     *((0, "kill", "collectors"), (60, "start", "collectors"), (75, "kill", "kafka"), (135, "start", "kafka")),
-    *((150, "kill", "collectors"), (180, "kill", "kafka")),
-    *((210, "start", "collectors"), (210, "restart", "careless"), (240, "start", "kafka")),
+    *((150, "kill", "prometheus"), (210, "start", "prometheus")),
+    *((225, "kill", "collectors"), (227, "kill", "prometheus"), (255, "kill", "kafka")),
+    *(
+        (285, "start", "collectors"),
+        (285, "restart", "careless"),
+        (287, "start", "prometheus"),
+        (315, "start", "kafka"),
+    ),
 )
 # Marks before it has delivered, and batches in memory.
 CARELESS_GATEWAY = """
@@ -57,8 +63,13 @@ class Story:
     kills: list[float] = field(default_factory=list)  # Unix times at which Collectors were killed
 
     def victims(self, name: str) -> tuple[Server, ...]:
-        collectors = self.fleet.edges[0], self.fleet.whole.gateways[0], self.fleet.sampled.gateways[0], self.gateway
-        return {"kafka": (self.fleet.kafka,), "collectors": collectors, "careless": (self.edge,)}[name]
+        whole, sampled = self.fleet.whole, self.fleet.sampled
+        return {
+            "collectors": (self.fleet.edges[0], whole.gateways[0], sampled.gateways[0], self.gateway),
+            "kafka": (self.fleet.kafka,),
+            "prometheus": (whole.prometheus,),
+            "careless": (self.edge,),
+        }[name]
 
     def tell(self, plan: tuple[tuple[int, str, str], ...]) -> None:
         begun = time.monotonic()
