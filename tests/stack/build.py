@@ -77,6 +77,7 @@ PARTS = (
         at_least=3,
         minutes=7,
     ),
+    Part("goload", "1.47.0", {"otel-go-load": "."}, at_least=1, minutes=1),
 )
 
 

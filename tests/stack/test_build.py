@@ -19,7 +19,7 @@ from tests.stack.places import BIN
 
 BUILDER = [sys.executable, str(HERE / "build.py")]
 BROKEN_GO = '[ "$1" = env ] && echo go1.99.0 && exit; echo "dial tcp: no such host"; exit 1'
-PROGRAMS = ("jaeger", "otelcol", "prometheus", "promtool")
+PROGRAMS = ("jaeger", "otel-go-load", "otelcol", "prometheus", "promtool")
 
 
 class Machine:
