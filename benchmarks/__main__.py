@@ -6,7 +6,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import asgi, check_cost, figures, many, rest, serving
+from benchmarks import asgi, check_cost, figures, many, receive, rest, serving
 from benchmarks.measure import Row
 
 BENCHMARKS: Mapping[str, Callable[[bool], Iterator[Row]]] = {
@@ -14,6 +14,7 @@ BENCHMARKS: Mapping[str, Callable[[bool], Iterator[Row]]] = {
     "many": many.run,
     "rest": rest.run,
     "serving": serving.run,
+    "receive": receive.run,
     "figures": figures.run,
     "asgi": asgi.run,
 }

@@ -1,18 +1,21 @@
 """Asks one path at a pace over kept connections, from a process of its own.
 
-python -m benchmarks.load; each question is {port, path, rate, seconds}, its answer the seconds each request took
+python -m benchmarks.load; each question is {port, path, rate, seconds}, its answer the seconds each request took; with
+`spans` it posts so many of them as OTLP
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections import deque
 from typing import Any, cast
 
 import uvloop
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 CONNECTIONS = 20
 
@@ -50,9 +53,35 @@ class Client(asyncio.Protocol):
             self.idle.set()
 
 
-async def load(port: int, path: str, rate: float, seconds: float) -> list[float]:
+def asking(path: str, spans: int) -> bytes:
+    """The request as it goes over the wire."""
+    if not spans:
+        return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    body = traces(spans)
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-protobuf\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def traces(spans: int) -> bytes:
+    """What a web service sends of so many requests: some 190 bytes each."""
+    request = ExportTraceServiceRequest()
+    scope = request.resource_spans.add().scope_spans.add()
+    for number in range(spans):
+        span = scope.spans.add(name="GET /items/{id}", kind=2, trace_id=os.urandom(16), span_id=os.urandom(8))
+        span.start_time_unix_nano = span.end_time_unix_nano = time.time_ns()
+        for key, value in (
+            ("http.request.method", "GET"),
+            ("http.route", "/items/{id}"),
+            ("url.path", f"/items/{number}"),
+        ):
+            span.attributes.add(key=key).value.string_value = value
+        span.attributes.add(key="http.response.status_code").value.int_value = 200
+    return bytes(request.SerializeToString())
+
+
+async def load(port: int, path: str, rate: float, seconds: float, spans: int = 0) -> list[float]:
     loop = asyncio.get_running_loop()
-    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    request = asking(path, spans)
     clients = [
         (await loop.create_connection(lambda: Client(request), "127.0.0.1", port))[1] for _ in range(CONNECTIONS)
     ]

@@ -1,4 +1,4 @@
-"""The yardstick of serving: one bare Starlette route, on the agent's own server or on uvicorn as it comes.
+"""The yardstick of serving and of taking: a bare Starlette route, on the agent's own server or on uvicorn as it comes.
 
 python -m benchmarks.plain {ours,uvicorn}
 """
@@ -25,8 +25,13 @@ async def health(_request: Request) -> Response:
     return JSONResponse({"status": "healthy", "timestamp": 1_700_000_000, "uptime_seconds": 60, "service": "bench"})
 
 
+async def taken(request: Request) -> Response:
+    await request.body()
+    return Response(media_type="application/x-protobuf")
+
+
 async def serve(which: str) -> None:
-    app = Starlette(routes=[Route("/health", health)])
+    app = Starlette(routes=[Route("/health", health), Route("/v1/traces", taken, methods=["POST"])])
     if which == "ours":
         address = await Server(app, ServerSettings(listen="127.0.0.1:0")).start()
         print(json.dumps(address.port), flush=True)
