@@ -9,12 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from tests.faults.load import Order
+from tests.stack.places import BIN
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +25,8 @@ ENDS = 60.0  # s that an end may take at the most
 class Program:
     """Started at once; `before` runs in the child."""
 
+    command: ClassVar[Sequence[str]] = (sys.executable, "-m", "tests.faults.load")
+
     def __init__(self, order: Order, before: Callable[[], None] | None = None) -> None:
         self.order = order
         Path(order.folder).mkdir(parents=True, exist_ok=True)
@@ -31,7 +34,7 @@ class Program:
         self.log = Path(order.folder) / f"{order.name}-{order.way}.log"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.load", json.dumps(asdict(order))],
+                [*self.command, json.dumps(asdict(order))],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=ROOT,
@@ -90,3 +93,9 @@ class Program:
             for line in self._process.stdout:
                 if line.endswith("\n"):
                     self.said |= json.loads(line)
+
+
+class GoProgram(Program):
+    """The same in Go, with the SDK of that language as it comes."""
+
+    command = (str(BIN / "otel-go-load"),)
