@@ -24,13 +24,13 @@ from otelhealth.store.settings import Keep
 from otelhealth.units import MEMORY
 
 T = TypeVar("T")
-LATEST = 2.0  # s that a row waits for others
+LATEST = 10.0  # s that a row waits for others: each write wakes a thread and touches six pages
 RETRY = 5.0  # s until a write that failed is tried again
 log = logging.getLogger("otelhealth.store")
 
 
 class Store:
-    """Takes rows at once and writes them soon: within 2 s, or 100 of them, in one transaction.
+    """Takes rows at once and writes them soon: within 10 s, or 100 of them, in one transaction, or before one is read.
 
     While the disk is slow or full the newest 20,000 runs wait and older ones are dropped and counted.
     """
@@ -45,7 +45,7 @@ class Store:
         self._asked: deque[Callable[[], None]] = deque()
         self._some, self._now, self._end = threading.Event(), threading.Event(), threading.Event()
         self._ended: Callable[[], object] | None = None
-        self._failing = False
+        self._failing = self._asleep = False
         self._thread: threading.Thread | None = None
 
     def open(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
@@ -113,10 +113,10 @@ class Store:
             log.error("the store could not be written within %g s; %d runs are lost", within, self.queued)  # noqa: TRY400 - the sentence is enough
 
     def _wake(self, now: bool) -> None:
-        if not self._some.is_set():
-            self._some.set()
         if now and not self._now.is_set():
             self._now.set()
+        if self._asleep:
+            self._some.set()
 
     async def _ask(self, question: Callable[[], T]) -> T:
         """Put a question to the thread that has the file."""
@@ -148,13 +148,12 @@ class Store:
 
     def _write_on(self) -> None:
         while True:
-            self._some.wait()
-            self._now.wait(LATEST)
+            self._wait()
             ending = self._end.is_set()
-            self._some.clear()
             self._now.clear()
-            self._serve()
+            asked = len(self._asked)
             done = self._write()
+            self._serve(asked)
             if ending:
                 break
             if not done:
@@ -164,15 +163,25 @@ class Store:
             with contextlib.suppress(RuntimeError):  # the loop has been closed
                 self._ended()
 
-    def _serve(self) -> None:
-        while self._asked:
+    def _wait(self) -> None:
+        """Until rows have waited long enough, or one may not wait; while they keep coming nobody has to wake us."""
+        if self._now.wait(LATEST) or self._waiting:
+            return
+        self._asleep = True
+        if not self._waiting and not self._now.is_set():
+            self._some.wait()
+        self._asleep = False
+        self._some.clear()
+        self._now.wait(LATEST)
+
+    def _serve(self, questions: int) -> None:
+        for _ in range(questions):
             self._asked.popleft()()
 
     def _pause(self) -> None:
         until = time.monotonic() + RETRY
         while time.monotonic() < until and not self._end.wait(0.1):
-            self._serve()
-        self._some.set()
+            self._serve(len(self._asked))
         self._now.set()
 
     def _write(self) -> bool:
@@ -188,7 +197,6 @@ class Store:
             if self._failing:
                 self._failing = False
                 log.warning("the store can be written again; %d runs were dropped so far", self.dropped)
-            self._serve()
         return True
 
     def _repair(self, error: sqlite3.Error, batch: Batch) -> bool:
