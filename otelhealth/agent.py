@@ -96,7 +96,7 @@ class Agent:
         rounds.telemetry.start()
         if first.log.otlp != "off" and rounds.telemetry.log_records is not None:
             self._log = OwnHandler(rounds.telemetry.log_records, rounds.redact, first.log.otlp)
-        running = (rounds.scheduler.run(), rounds.tick_for_ever(), rounds.sample_for_ever(), self._reload.watch())
+        running = (rounds.beat_for_ever(), rounds.sample_for_ever(), self._reload.watch())
         self._tasks = [self._loop.create_task(part) for part in running]
         rounds.telemetry.events.agent_start(f"otelhealth watches {first.service.name}")
         return self

@@ -64,10 +64,11 @@ class Rounds:
             lag=self.instruments.scheduler_lag,
             skipped=self.instruments.skipped,
             jumped=self.board.shift,
+            woke=self.woke,
         )
+        self.instruments.observe(self.look)
         self.sampler = HostSampler(clock=clock)
         self.host = HostSample()
-        self._going: dict[str, int] = {}  # runs by lane, as the metrics show them
         self._told = -1  # the board's revision that the service's metrics show
 
     async def beat(self, check: Check, due: float, _lane: str) -> None:
@@ -90,19 +91,24 @@ class Rounds:
         self.scheduler.hurry(check.name, state.undecided)
         self.scheduler.slow(check.name, result.error_type == TIMEOUT)
 
+    def woke(self, late: float) -> None:
+        """The scheduler did, `late` seconds. A timer of its own would cost an agent at rest a tenth of its CPU."""
+        self.instruments.loop_lag(late)
+        self.tick()
+
     def tick(self) -> None:
-        """What time alone changes, once a second."""
+        """What time alone changes, at least once a second."""
         for change in self.board.sweep(self.clock.time()):
             self.tell(change, self.board.states[change.name].check, None)
-        going = {**self.scheduler.running, **self.threads.running}
-        if going != self._going:
-            self._going = going
-            for lane, count in going.items():
-                self.instruments.running(lane, count)
-        self.instruments.threads_blocked(self.threads.blocked)
         if self._told != self.board.revision:
             self._told, view = self.board.revision, self.board.view()
             self.instruments.service(view.status, view.score)
+
+    def look(self) -> None:
+        """What is, when it is exported or scraped; from their threads."""
+        for lane, count in (*self.scheduler.running.items(), *self.threads.running.items()):
+            self.instruments.running(lane, count)
+        self.instruments.threads_blocked(self.threads.blocked)
 
     async def sample(self) -> None:
         """The host's figures for `performance`; a disk that hangs holds up only its own."""
@@ -169,13 +175,10 @@ class Rounds:
         self.runner.forget(name)
         self.instruments.forget(name)
 
-    async def tick_for_ever(self) -> None:
+    async def beat_for_ever(self) -> None:
         with runtime.pauses(self.instruments.gc_pause):
-            while True:
-                self.tick()
-                due = self.clock.monotonic() + SECOND
-                await asyncio.sleep(SECOND)
-                self.instruments.loop_lag(max(0.0, self.clock.monotonic() - due))
+            self.tick()
+            await self.scheduler.run()
 
     async def sample_for_ever(self) -> None:
         await self.sample()

@@ -29,7 +29,8 @@ class Scheduler:
 
     Runs of one check never overlap. What it sees it tells: `lag(lane, seconds)` at each start, `skipped(reason, runs)`
     with the reason `overlap` (its last run still goes or waits) or `missed` (passed over in a stall or clock jump),
-    `jumped(seconds)` when the wall clock was set.
+    `jumped(seconds)` when the wall clock was set, `woke(seconds)` whenever it woke, at least once a second, and how
+    much later than asked.
     """
 
     def __init__(  # noqa: PLR0913 - built in one place, the agent
@@ -41,16 +42,19 @@ class Scheduler:
         lag: Lag = unheard,
         skipped: Callable[[str, int], None] = unheard,
         jumped: Callable[[float], None] = unheard,
+        woke: Callable[[float], None] = unheard,
     ) -> None:
         self._beat = beat
         self._clock = clock
         self._lag = lag
         self._skipped = skipped
         self._jumped = jumped
+        self._woke = woke
         self._timetable = Timetable(clock.monotonic(), clock.time())
         self._lanes = Lanes(self._start, limits or Limits())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._waking = 0.0  # when the timer is to fire, in monotonic seconds
         self._ended: asyncio.Event | None = None
         self._context = contextvars.Context()  # runs inherit no caller's span
 
@@ -147,10 +151,10 @@ class Scheduler:
         loop = self._loop
         if loop is None:
             return
-        delay = LONGEST
+        delay, now = LONGEST, self._clock.monotonic()
         due = self._timetable.next_due()
         if due is not None:
-            delay = min(LONGEST, max(TICK, due - self._clock.monotonic()))
+            delay = min(LONGEST, max(TICK, due - now))
         if self._lanes.waiting:
             delay = min(delay, 5 * TICK)
         if self._timer:
@@ -158,13 +162,16 @@ class Scheduler:
                 return
             self._timer.cancel()
         self._timer = loop.call_later(delay, self._tick, context=self._context)
+        self._waking = now + delay
 
     def _tick(self) -> None:
         self._timer = None
+        late = max(0.0, self._clock.monotonic() - self._waking)
         try:
             self._start_due()
         finally:
             self._arm()
+        self._woke(late)
 
     def _start_due(self) -> None:
         now, wall = self._clock.monotonic(), self._clock.time()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from otelhealth.clock import Clock
@@ -19,6 +19,7 @@ class Figures:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._looks: list[Callable[[], None]] = []
         self._tables = {metric.name: Table(metric) for metric in (*names.METRICS, *runtime.METRICS)}
         self._prepare()
 
@@ -74,7 +75,13 @@ class Figures:
         """Set a figure of the agent's own."""
         self._number(metric, attributes, self._clock.time()).value = value
 
+    def observe(self, look: Callable[[], None]) -> None:
+        """Call `look` before each export and scrape, in their threads: it sets, from memory, what is, not happens."""
+        self._looks.append(look)
+
     def tables(self) -> list[Table]:
+        for look in self._looks:
+            look()
         return list(self._tables.values())
 
     def families(self) -> Iterator[MetricFamily]:

@@ -103,7 +103,7 @@ LOOP_LAG = Metric(
     "histogram",
     "How much later than asked the event loop woke up.",
     (),
-    "each sample of the agent",
+    "each time the scheduler wakes, at least once a second",
 )
 RELOADS = Metric(
     "otelhealth.config.reloads", "{reload}", "counter", "Reloads of the configuration.", (OUTCOME,), "each reload"

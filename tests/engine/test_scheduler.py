@@ -25,6 +25,7 @@ class Watched:
         self.runs: Counter[str] = Counter()
         self.lags: list[tuple[str, float]] = []
         self.skipped: Counter[str] = Counter()
+        self.woken: list[float] = []
         self.ended: Counter[str] = Counter()
         self._act = act
         self.scheduler = Scheduler(
@@ -33,6 +34,7 @@ class Watched:
             limits=limits,
             lag=lambda lane, seconds: self.lags.append((lane, seconds)),
             skipped=lambda reason, count: self.skipped.update({reason: count}),
+            woke=self.woken.append,
         )
 
     async def beat(self, check: Check, due: float, lane: str) -> None:
@@ -236,6 +238,15 @@ async def test_stopping_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture)
     release.set()
     await until(lambda: watched.ended["stubborn"])
     assert "did not end within" in caplog.text
+
+
+async def test_it_wakes_with_nothing_to_start_too_and_tells_how_late() -> None:
+    watched = Watched()
+    async with watched.going():
+        await until(lambda: len(watched.woken) >= 1)
+        asyncio.get_running_loop().call_later(0.7, time.sleep, 0.8)  # across its next waking, a second after this one
+        await until(lambda: len(watched.woken) >= 2)
+    assert watched.woken[0] < 0.5 <= watched.woken[1]
 
 
 async def test_a_jump_of_the_wall_clock_is_told() -> None:
