@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from otelhealth.config.sources import Sources
 
@@ -21,20 +23,36 @@ class Watch:
         self._known = sources
         self._changed = changed
         self._every = every
+        self._ended = threading.Event()
 
     def follow(self, sources: Sources) -> None:
         """Look at these from now on; what changed since they were read is a change."""
         self._known = sources
 
     async def run(self) -> None:
-        """Look until cancelled. Each look happens in a thread, since a network file system may hang; such a
-        hop is a third of what an idle agent costs."""
+        """Look until cancelled."""
+        noticed, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def tell() -> None:
+            with suppress(RuntimeError):  # the loop has been closed
+                loop.call_soon_threadsafe(noticed.set)
+
+        threading.Thread(target=self._look_on, args=(tell,), name="otelhealth-watch", daemon=True).start()
+        try:
+            while await noticed.wait():
+                noticed.clear()
+                await self._changed()
+        finally:
+            self._ended.set()
+
+    def _look_on(self, tell: Callable[[], None]) -> None:
+        """In a thread of its own, since a network file system may hang, and since the event loop need not wake for it:
+        its two wakings and the hop between them would be as dear as a check."""
         before = self._known
-        while True:
-            await asyncio.sleep(self._every if before == self._known else min(self._every, SETTLING))
+        while not self._ended.wait(self._every if before == self._known else min(self._every, SETTLING)):
             known = self._known
-            now = await asyncio.to_thread(known.again)
+            now = known.again()
             if now == before and now != known and known is self._known:
                 self._known = now
-                await self._changed()
+                tell()
             before = now
