@@ -25,8 +25,12 @@ from otelhealth.records import CheckRecord
 from otelhealth.redaction import Redactor
 from tests.kinds.loopback import serving
 from tests.planted import ENVIRON, SECRETS, echo_http, echo_tcp, leaks, settings
-from tests.telemetry.receiver import Receiver
+from tests.telemetry.receiver import Answer, Receiver
 from tests.waiting import until
+
+
+def partial_success(said: str) -> bytes:
+    return json.dumps({"partialSuccess": {"rejectedSpans": 1, "errorMessage": said}}).encode()
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +98,25 @@ async def test_an_agent_that_does_not_know_them_tells_them_everywhere(
     assert {leak.split(": ")[1] for leak in found} == SECRETS.keys() - {"token", "otlp"}
     places = {"/health/detailed", "/metrics", "/v1/traces", "/v1/metrics", "/v1/logs", "store.db"}
     assert places <= {leak.split()[0].removesuffix(":") for leak in found}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(401, {"content-type": "text/plain"}, f"bad key {SECRETS['otlp']}".encode()),
+        Answer(400, {"content-type": "text/plain"}, f"bad key {SECRETS['otlp']}".encode()),
+        Answer(200, {"content-type": "application/json"}, partial_success(SECRETS["otlp"])),
+    ],
+    ids=["held", "refused", "partial"],
+)
+async def test_a_receiver_that_repeats_its_key_is_not_repeated(
+    tmp_path: Path, receiver: Receiver, answer: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.answer = answer
+    async with Agent(settings(tmp_path, 1, 1, receiver.endpoint)) as agent:
+        await until(lambda: "***" in caplog.text)
+        report = json.dumps(agent.report())
+    assert leaks({"log": caplog.text, "report": report}) == []
 
 
 def records(agent: Agent) -> list[CheckRecord]:

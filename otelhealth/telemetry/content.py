@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from otelhealth.redaction import Redactor
 from otelhealth.spool import Letter, SignalName
 from otelhealth.telemetry.wire import fields, message, rejected, text_of
 
@@ -27,7 +28,10 @@ _UNREADABLE = (ValueError, IndexError, TypeError, AttributeError, RecursionError
 
 
 class OtlpContent:
-    """See `spool.Content`."""
+    """See `spool.Content`. What a receiver says passes `redact`: it may repeat the credentials it was sent."""
+
+    def __init__(self, redact: Redactor | None = None) -> None:
+        self._redact = Redactor() if redact is None else redact
 
     def count(self, letter: Letter) -> int:
         try:
@@ -54,6 +58,10 @@ class OtlpContent:
         return tuple(half.packed() if letter.content_encoding else half for half in counted)
 
     def rejected(self, content_type: str, answer: bytes) -> tuple[int, str]:
+        count, said = self._rejected(content_type, answer)
+        return count, self._redact(said)
+
+    def _rejected(self, content_type: str, answer: bytes) -> tuple[int, str]:
         if not _is_json(content_type):
             return rejected(answer)
         try:
@@ -65,6 +73,9 @@ class OtlpContent:
 
     def reason(self, content_type: str, answer: bytes) -> str:
         """Of a google.rpc.Status, which OTLP answers to a bad request; or of a short plain text."""
+        return self._redact(self._reason(content_type, answer))
+
+    def _reason(self, content_type: str, answer: bytes) -> str:
         try:
             if _is_json(content_type):
                 return str(json.loads(answer).get("message", ""))

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from otelhealth.errors import one_line
+from otelhealth.redaction import Redactor
 from otelhealth.spool import SignalName
 from otelhealth.telemetry.sender import Outcome, Sender
 from otelhealth.telemetry.settings import Batched
@@ -24,7 +25,8 @@ Count = Callable[[str | None, int], None]  # (error.type or None, items)
 class Ledger:
     """Counts what was sent and lost of one signal without the spool, and says it once when that changes."""
 
-    def __init__(self, signal: SignalName, count: Count) -> None:
+    def __init__(self, signal: SignalName, count: Count, redact: Redactor | None = None) -> None:
+        self._redact = Redactor() if redact is None else redact
         self._signal = signal
         self._count = count
         self._failing = False
@@ -42,7 +44,7 @@ class Ledger:
         if problem is None:
             _log.warning("export of %s works again", self._signal)
         else:
-            said = one_line(outcome.message, _SAID) or problem
+            said = one_line(self._redact(outcome.message), _SAID) or problem
             _log.error("export of %s fails: %s; further failures are only counted", self._signal, said)
 
     def leave_out(self, reason: str, items: int) -> None:

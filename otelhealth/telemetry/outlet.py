@@ -8,6 +8,7 @@ from typing import Literal
 
 from otelhealth.clock import Clock
 from otelhealth.model import Attributes
+from otelhealth.redaction import Redactor
 from otelhealth.spool import Otlp, SignalName, Spool, SpoolSettings
 from otelhealth.spool.place import Place
 from otelhealth.spool.settings import PROTOBUF
@@ -31,19 +32,21 @@ _EXPORTED: dict[SignalName, tuple[Metric, Literal["span", "metric", "log"]]] = {
 class Outlet:
     """A sender for each signal that has a receiver; OtelHealthError where a library or a file is missing."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - called by `Telemetry` alone
         self,
         receivers: Mapping[SignalName, Otlp],
         settings: SpoolSettings,
         place: Place | None,
         instruments: Instruments,
         clock: Clock,
+        redact: Redactor,
     ) -> None:
+        self._redact = redact
         self._instruments = instruments
         for receiver in receivers.values():
             check_files(receiver)
         spooled = {signal: receiver for signal, receiver in receivers.items() if receiver.protocol == PROTOBUF}
-        self.spool = Spool(spooled, place, settings, OtlpContent(), clock) if spooled else None
+        self.spool = Spool(spooled, place, settings, OtlpContent(redact), clock) if spooled else None
         self.ledgers = {signal: self._ledger(signal, receiver) for signal, receiver in receivers.items()}
         self.senders = {signal: self._sender(signal, receiver) for signal, receiver in receivers.items()}
 
@@ -93,7 +96,7 @@ class Outlet:
             attributes = (*base, (names.ERROR_TYPE, problem)) if problem else base
             self._instruments.count(metric, attributes, items)
 
-        return Ledger(signal, count)
+        return Ledger(signal, count, self._redact)
 
 
 def place_of(settings: SpoolSettings, identity: Identity, store: Path | str) -> Place | None:

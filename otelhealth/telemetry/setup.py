@@ -62,7 +62,7 @@ class Telemetry:
         self.resource = resource
         self._envelope = Envelope(resource, SCOPE, __version__)
         self.instruments = Instruments(clock, exemplars="traces" in receivers, limit=settings.metrics.cardinality_limit)
-        self._outlet = Outlet(receivers, settings.otlp.spool, place, self.instruments, clock)
+        self._outlet = Outlet(receivers, settings.otlp.spool, place, self.instruments, clock, redact)
         self._process = OwnProcess(self.instruments, clock)
         self._exporters: list[Exporter] = []
         spans, records = self._items("traces"), self._items("logs")
