@@ -22,7 +22,7 @@ from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.errors import OtelHealthError
 from otelhealth.kinds.python import Function, as_check
-from otelhealth.logs.otlp import OwnHandler
+from otelhealth.logs.otlp import OwnHandler, program_handler
 from otelhealth.model import Child, ServiceStatus
 from otelhealth.once import chosen
 from otelhealth.records import CheckRecord, HealthReport
@@ -147,6 +147,10 @@ class Agent:
     def telemetry(self) -> Telemetry:
         """Its providers are for the program's own spans and metrics."""
         return self._rounds.telemetry
+
+    def log_handler(self, level: int = logging.NOTSET) -> logging.Handler:
+        """For loggers of the program's own, such as the root: their records leave over OTLP with its telemetry."""
+        return program_handler(self.telemetry.log_records, self.redact, level)
 
     @property
     def store(self) -> Store:

@@ -162,7 +162,9 @@ class Runner:
         self._raised(check, told, error)
         if log.isEnabledFor(logging.DEBUG):  # not by exc_info: the exception's text may hold a secret
             trace_back = self._redact(redacted("".join(traceback.format_exception(error))))
-            log.debug("check %s raised %s", check.name, told.message, extra={"exception.stacktrace": trace_back})
+            made_in = {"trace_id": told.trace_id, "span_id": told.span_id}
+            extra = {"exception.stacktrace": trace_back, **made_in}
+            log.debug("check %s raised %s", check.name, told.message, extra=extra)
 
     async def _attempt(self, check: Check, span: Span) -> tuple[CheckResult, float, Context]:
         begun = self._clock.monotonic()

@@ -16,6 +16,7 @@ from otelhealth.telemetry.wire import Scoped
 OWN = "otelhealth"
 # What an export itself says would come back as a record to export; changes of state leave as events already.
 NEVER = ("otelhealth.telemetry", "otelhealth.spool", "otelhealth.state", "opentelemetry")
+OF_A_PROGRAM = (OWN, "opentelemetry")  # the agent's own leave by a handler of their own
 RATE, BURST = 20.0, 200.0  # records a second, and at once: of the agent's own
 SAY_EVERY = 10.0  # s between two records that say how many were left out
 RATE_LIMITED = "rate_limited"
@@ -107,6 +108,13 @@ class OtlpHandler(QueueHandler):
         self._items.put(
             Scoped("otelhealth.logs", encoded_record(at=at, observed=at, severity=warn, body=told, told={}))
         )
+
+
+def program_handler(items: LogItems | None, redact: Redactor, level: int) -> logging.Handler:
+    """For the loggers of a program that has an agent in it; one that does nothing where no logs are exported."""
+    if items is None:
+        return logging.NullHandler()
+    return OtlpHandler(items, redact, level=level, never=OF_A_PROGRAM, rate=1_000.0, burst=5_000.0)
 
 
 class OwnHandler(OtlpHandler):

@@ -226,6 +226,25 @@ async def test_an_agent_whose_log_stays_at_home_attaches_nothing(tmp_path: Path,
     assert logging.getLogger("otelhealth").handlers == before
 
 
+async def test_a_programs_own_records_leave_by_a_handler_that_it_attaches(
+    tmp_path: Path, receiver: Receiver, loud: pytest.LogCaptureFixture
+) -> None:
+    async with Agent(settings(tmp_path, receiver.endpoint)) as agent:
+        handler = agent.log_handler(logging.INFO)
+        logging.root.addHandler(handler)
+        logging.getLogger("shop.cart").error("the cart is empty")
+        logging.getLogger("otelhealth.store").error("the store is full")
+        logging.getLogger("opentelemetry.sdk").error("an export failed")
+        logging.root.removeHandler(handler)
+        await until(lambda: sent(receiver, "shop.cart") and sent(receiver, "otelhealth.store"))
+    assert len(sent(receiver, "shop.cart")) == len(sent(receiver, "otelhealth.store")) == 1
+    assert sent(receiver, "opentelemetry.sdk") == []
+    assert {"shop.cart", "opentelemetry.sdk"} <= {told.name for told in loud.records}
+    silent = settings(tmp_path, receiver.endpoint)
+    silent["telemetry"]["logs"] = {"enabled": False}
+    assert isinstance(Agent(silent).log_handler(), logging.NullHandler)
+
+
 def test_in_a_program_without_logging_warnings_still_show(
     opened: Open, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
