@@ -6,7 +6,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import asgi, check_cost, figures, many, receive, rest, serving
+from benchmarks import asgi, check_cost, figures, many, receive, rest, serving, spool
 from benchmarks.measure import Row
 
 BENCHMARKS: Mapping[str, Callable[[bool], Iterator[Row]]] = {
@@ -17,6 +17,7 @@ BENCHMARKS: Mapping[str, Callable[[bool], Iterator[Row]]] = {
     "receive": receive.run,
     "figures": figures.run,
     "asgi": asgi.run,
+    "spool": spool.run,
 }
 
 

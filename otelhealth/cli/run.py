@@ -13,6 +13,7 @@ from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.logs.process import ProcessLog
 from otelhealth.spool.settings import SIGNALS
+from otelhealth.units import duration_text, size_text
 from otelhealth.version import __version__
 
 configure = hosting.configure
@@ -41,9 +42,19 @@ def banner(config: Config, agent: Agent, beside: str = "") -> str:
             f"  answers  {answers}",
             *([f"  receives {agent.receiver} (OTLP/HTTP), {_onward(agent)}"] if agent.receiver else []),
             f"  exports  {exports}",
+            *([f"  spool    {_kept(agent)}"] if path else []),
             f"  store    {agent.store.path}",
         )
     )
+
+
+def _kept(agent: Agent) -> str:
+    """Where what is not delivered yet waits."""
+    spool = agent.telemetry.spool
+    if spool is None:
+        return "none: gRPC has none, and what an outage makes is lost; use http/protobuf"
+    bounds = f"at most {size_text(spool.settings.max_size)} and {duration_text(spool.settings.max_age)}"
+    return f"{spool.path() or 'in memory, which ends with the process'} ({bounds})"
 
 
 def _onward(agent: Agent) -> str:

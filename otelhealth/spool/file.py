@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from otelhealth.spool.letter import Letter
-from otelhealth.spool.settings import SignalName
+from otelhealth.spool.settings import SIGNALS, SignalName
 from otelhealth.units import MEMORY
 
 VERSION = 1
@@ -17,16 +18,32 @@ VERSION = 1
 # two that stand in the middles of its halves, in order with all others.
 STEP = 2**21
 FIRST = STEP // 2
-_SCHEMA = """
-CREATE TABLE letters (number INTEGER PRIMARY KEY, signal TEXT NOT NULL, at REAL NOT NULL, items INTEGER NOT NULL,
-    received INTEGER NOT NULL, type TEXT NOT NULL, encoding TEXT NOT NULL, body BLOB NOT NULL);
-CREATE INDEX letters_of_signal ON letters (signal, number);
-CREATE INDEX own_letters ON letters (number) WHERE received = 0;
-CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
-_COLUMNS = "signal, body, type, encoding, items, received, number, at"
-_GIVE_BACK = 256  # free pages from which on the file is made smaller once it is empty
+_LARGE = 2**20  # bytes of a file that are given back once nothing waits
 _OVERHEAD = 100  # bytes of a row beside its body
+_COLUMNS = "number, at, items, type, encoding, body"
+
+
+# What shares a table: the oldest is its first row, so that no index has to be kept.
+Kind = tuple[SignalName, bool]
+_TABLES: dict[Kind, str] = {
+    (signal, received): f"{signal}_{'received' if received else 'own'}"
+    for signal in SIGNALS
+    for received in (False, True)
+}
+_SCHEMA = "".join(
+    f"CREATE TABLE {table} (number INTEGER PRIMARY KEY, at REAL NOT NULL, items INTEGER NOT NULL, type TEXT NOT NULL,"
+    " encoding TEXT NOT NULL, body BLOB NOT NULL);"
+    for table in _TABLES.values()
+)
+# all text in them is constant
+_INSERT = {kind: f"INSERT INTO {table} ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)" for kind, table in _TABLES.items()}  # noqa: S608 - see above
+_DELETE = {kind: f"DELETE FROM {table} WHERE number = ?" for kind, table in _TABLES.items()}  # noqa: S608 - see above
+_DELETE_UNTIL = {kind: f"DELETE FROM {table} WHERE number <= ?" for kind, table in _TABLES.items()}  # noqa: S608 - see above
+_AFTER = {kind: f"SELECT {_COLUMNS} FROM {table} WHERE number > ? ORDER BY number" for kind, table in _TABLES.items()}  # noqa: S608 - see above
+_MEASURE = {
+    kind: f"SELECT count(*), sum(length(body)), max(number), max(at) FROM {table}"  # noqa: S608 - see above
+    for kind, table in _TABLES.items()
+}
 
 
 class Size(NamedTuple):
@@ -54,12 +71,15 @@ class File:
 
     def __init__(self, path: Path | None, *, make: bool = True) -> None:
         self.path = path
+        self.used = dict.fromkeys(_TABLES, Size(0, 0))
+        self.last = 0, 0.0  # the highest number and the latest time of what was there, or came with others at once
+        self._grown = False
         if path is not None and make:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        self.used: dict[tuple[SignalName, bool], Size] = {}  # by signal and whether it was received
         self._connection = sqlite3.connect(path or MEMORY, check_same_thread=False, timeout=2, isolation_level=None)
         try:
             self._prepare(make)
+            self._measure()
         except BaseException:
             self._connection.close()
             raise
@@ -77,9 +97,9 @@ class File:
         if version == 0 and not make:
             raise sqlite3.NotSupportedError("it is none of otelhealth's")
         if version == 0:
-            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+            about = "CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+            self._connection.executescript(f"BEGIN; {_SCHEMA} {about} PRAGMA user_version = {VERSION}; COMMIT;")
         run("PRAGMA synchronous = NORMAL")
-        self._measure()
 
     def about(self, key: str) -> str:
         """What the file says of itself; "" where nothing."""
@@ -89,16 +109,20 @@ class File:
     def say(self, key: str, value: str) -> None:
         self._connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, value))
 
-    def add(self, letters: Iterable[Letter], without: Letter | None = None) -> None:
-        """Keep all of them, or none; in the same moment forget another."""
+    def add(self, letter: Letter) -> None:
+        self._connection.execute(_INSERT[_kind(letter)], _row(letter))
+        self._use(letter, 1)
+
+    def exchange(self, letters: Iterable[Letter], without: Letter | None = None) -> None:
+        """Keep all of them and forget another, or nothing of that."""
         run = self._connection.execute
         kept = []
         run("BEGIN IMMEDIATE")
         try:
             if without is not None:
-                run("DELETE FROM letters WHERE number = ?", (without.number,))
+                run(_DELETE[_kind(without)], (without.number,))
             for letter in letters:
-                run(f"INSERT INTO letters ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _row(letter))  # noqa: S608 - a constant
+                run(_INSERT[_kind(letter)], _row(letter))
                 kept.append(letter)
             run("COMMIT")
         except sqlite3.Error:
@@ -107,90 +131,88 @@ class File:
             raise
         for letter in kept:
             self._use(letter, 1)
+            self.last = max(self.last[0], letter.number), max(self.last[1], letter.at)
         if without is not None:
             self._use(without, -1)
 
     def first(self, signal: SignalName, after: int) -> Letter | None:
         """The oldest of a signal with a number above `after`."""
-        row = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM letters WHERE signal = ? AND number > ? ORDER BY number LIMIT 1",  # noqa: S608 - a constant
-            (signal, after),
-        ).fetchone()
-        return _letter(row) if row else None
+        return self._oldest(((signal, False), (signal, True)), after, ())
 
-    def oldest_own(self, but: Iterable[int]) -> Letter | None:
+    def oldest_own(self, but: Collection[int]) -> Letter | None:
         """The oldest that was not received, but for these numbers."""
-        row = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM letters WHERE received = 0 AND number NOT IN ({','.join(map(str, but))}) "  # noqa: S608 - numbers
-            "ORDER BY number LIMIT 1"
-        ).fetchone()
-        return _letter(row) if row else None
-
-    def holds(self, number: int) -> bool:
-        return bool(self._connection.execute("SELECT 1 FROM letters WHERE number = ?", (number,)).fetchone())
+        return self._oldest(((signal, False) for signal in SIGNALS), 0, but)
 
     def every(self) -> Iterator[Letter]:
         """All of them in their order."""
-        for row in self._connection.execute(f"SELECT {_COLUMNS} FROM letters ORDER BY number"):  # noqa: S608 - a constant
-            yield _letter(row)
+        return heapq.merge(*map(self._after, _TABLES), key=lambda letter: letter.number)
+
+    def holds(self, letter: Letter) -> bool:
+        found = next(self._after(_kind(letter), letter.number - 1), None)
+        return found is not None and found.number == letter.number
 
     def forget(self, letter: Letter) -> bool:
         """Whether it was there."""
-        deleted = self._connection.execute("DELETE FROM letters WHERE number = ?", (letter.number,)).rowcount > 0
+        if not self.used[_kind(letter)].letters:
+            return False
+        deleted = self._connection.execute(_DELETE[_kind(letter)], (letter.number,)).rowcount > 0
         if deleted:
             self._use(letter, -1)
         return deleted
 
     def forget_until(self, signal: SignalName, number: int) -> None:
         """All of a signal up to that number."""
-        self._connection.execute("DELETE FROM letters WHERE signal = ? AND number <= ?", (signal, number))
+        for received in (False, True):
+            self._connection.execute(_DELETE_UNTIL[signal, received], (number,))
         self._measure()
 
     def size(self, *, received: bool | None = None) -> int:
         """Bytes that wait, all or those (not) received."""
         return sum(size.bytes for (_, came), size in self.used.items() if received in (None, came))
 
-    def last(self) -> tuple[int, float]:
-        """The highest number and the latest time; (0, 0.0) where nothing waits."""
-        number, at = self._connection.execute("SELECT max(number), max(at) FROM letters").fetchone()
-        return number or 0, at or 0.0
-
-    def oldest(self, signal: SignalName) -> float | None:
-        """The time of a signal's oldest."""
-        row = self._connection.execute(
-            "SELECT at FROM letters WHERE signal = ? ORDER BY number LIMIT 1", (signal,)
-        ).fetchone()
-        return float(row[0]) if row else None
-
     def give_back(self) -> None:
-        """Make an empty file small again."""
-        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
-        if free >= _GIVE_BACK:
+        """Make a file that has grown small again; nothing waits in it."""
+        if self._grown:
             # `execute` would make only the first step of it, a page
             self._connection.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
+            self._grown = False
 
     def close(self) -> None:
         self._connection.close()
 
+    def _oldest(self, kinds: Iterable[Kind], after: int, but: Collection[int]) -> Letter | None:
+        found = None
+        for kind in kinds:
+            if self.used[kind].letters:
+                letter = next((one for one in self._after(kind, after) if one.number not in but), None)
+                if letter is not None and (found is None or letter.number < found.number):
+                    found = letter
+        return found
+
+    def _after(self, kind: Kind, last: int = 0) -> Iterator[Letter]:
+        signal, received = kind
+        for number, at, items, content_type, encoding, body in self._connection.execute(_AFTER[kind], (last,)):
+            yield Letter(signal, body, content_type, encoding, items, received, number, at)
+
     def _measure(self) -> None:
-        rows = self._connection.execute(
-            "SELECT signal, received, count(*), sum(length(body)) FROM letters GROUP BY signal, received"
-        )
-        self.used = {
-            (signal, bool(received)): Size(count, size + _OVERHEAD * count) for signal, received, count, size in rows
-        }
+        highest, latest = 0, 0.0
+        for kind in _TABLES:
+            count, size, number, at = self._connection.execute(_MEASURE[kind]).fetchone()
+            self.used[kind] = Size(count, (size or 0) + _OVERHEAD * count)
+            highest, latest = max(highest, number or 0), max(latest, at or 0.0)
+        self.last = highest, latest
+        self._grown = self.size() > _LARGE
 
     def _use(self, letter: Letter, times: int) -> None:
-        key = (letter.signal, letter.received)
-        old = self.used.get(key, Size(0, 0))
-        self.used[key] = Size(old.letters + times, old.bytes + times * size_of(letter))
+        kind = _kind(letter)
+        old = self.used[kind]
+        new = self.used[kind] = Size(old.letters + times, old.bytes + times * size_of(letter))
+        self._grown = self._grown or new.bytes > _LARGE
+
+
+def _kind(letter: Letter) -> Kind:
+    return letter.signal, letter.received
 
 
 def _row(letter: Letter) -> tuple[object, ...]:
-    told = (letter.signal, letter.body, letter.content_type, letter.content_encoding)
-    return (*told, letter.items, int(letter.received), letter.number, letter.at)
-
-
-def _letter(row: tuple[SignalName, bytes, str, str, int, int, int, float]) -> Letter:
-    signal, body, content_type, encoding, items, received, number, at = row
-    return Letter(signal, body, content_type, encoding, items, bool(received), number, at)
+    return letter.number, letter.at, letter.items, letter.content_type, letter.content_encoding, letter.body

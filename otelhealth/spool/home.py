@@ -32,7 +32,7 @@ class Home:
         try:
             path, self._lock = self._place.claim()
             self.file = self._open(path)
-            self.ages = Ages(self._clock, Anchor.of(self.file.about(ANCHOR)), self.file.last()[1])
+            self.ages = Ages(self._clock, Anchor.of(self.file.about(ANCHOR)), self.file.last[1])
             self.file.say(ANCHOR, str(self.ages.anchor))
             taken = adopt(self.file, self._place, self.ages, self._clock)
         except REFUSED:

@@ -92,8 +92,8 @@ def adopt(into: File, place: Place, ages: Ages, clock: Clock) -> int:
     for path, lock in place.orphans():
         try:
             letters = _left_in(path, place.service, ages, clock)
-            numbers = count(next_number(into.last()[0]), STEP)
-            into.add(letter._replace(number=next(numbers)) for letter in letters or ())
+            numbers = count(next_number(into.last[0]), STEP)
+            into.exchange(letter._replace(number=next(numbers)) for letter in letters or ())
         except (sqlite3.Error, OSError, ValueError) as error:
             log.warning("what waits in the spool %s of a dead process cannot be sent: %s", path, error)
             continue

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from otelhealth.spool.file import File, size_of
 from otelhealth.spool.letter import Content, Letter, SpoolFullError
@@ -32,26 +31,30 @@ class Queue:
         self._said: set[str] = set()
         self.tallies = {signal: Tally() for signal in SIGNALS}
 
-    @contextmanager
-    def shelf(self) -> Iterator[Shelf]:
-        """The only one to use it, as long as it lasts."""
+    def path(self) -> str:
+        """The file, "" for memory; opens it where nobody has yet."""
         with self._lock:
-            if self._opened is None:
-                self._opened = self._make()
-            yield self._opened
+            return self._shelf().path
+
+    def _shelf(self) -> Shelf:
+        """Under the lock only."""
+        if self._opened is None:
+            self._opened = self._make()
+        return self._opened
 
     def put(self, letter: Letter) -> None:
         """Returns when it is on disk (in memory, while the disk refuses).
 
         Raises SpoolFullError for a received one that has no room; an own one takes the place of the oldest.
         """
-        with self.shelf() as shelf:
+        with self._lock:
+            shelf = self._shelf()
             shelf.keep_time()
             letter = letter._replace(number=shelf.next_number(), at=shelf.ages.now())
             for file, most in shelf.writable():
                 try:
                     self._make_room(file, most, letter)
-                    file.add([letter])
+                    file.add(letter)
                 except sqlite3.Error as error:
                     shelf.fail(error)
                 except SpoolFullError:
@@ -65,7 +68,8 @@ class Queue:
     def take(self, signal: SignalName) -> Letter | None:
         """The oldest of a signal that is young enough; its place is kept until `settle` or `release`."""
         while True:
-            with self.shelf() as shelf:
+            with self._lock:
+                shelf = self._shelf()
                 letter = shelf.first(signal)
                 if letter is None:
                     if not any(file.size() for file in shelf.files()):
@@ -84,9 +88,9 @@ class Queue:
 
     def settle(self, letter: Letter) -> None:
         """It is delivered, or can never be."""
-        with self.shelf() as shelf:
+        with self._lock:
             self._busy.pop(letter.signal, None)
-            shelf.forget(letter)
+            self._shelf().forget(letter)
 
     def split(self, letter: Letter, halves: tuple[Letter, ...]) -> bool:
         """Let its halves stand in its place; False where that has been done too often."""
@@ -95,9 +99,9 @@ class Queue:
             return False
         numbers = (letter.number - width, letter.number + width)
         parts = [half._replace(number=number, at=letter.at) for half, number in zip(halves, numbers, strict=True)]
-        with self.shelf() as shelf:
+        with self._lock:
             self._busy.pop(letter.signal, None)
-            shelf.replace(letter, parts)
+            self._shelf().replace(letter, parts)
         return True
 
     def lose(self, letter: Letter, items: int, reason: Reason, error_type: str) -> None:

@@ -93,13 +93,13 @@ class Shelf:
         """In its place stand others."""
         for file in self.files():
             try:
-                if file.holds(letter.number):
-                    file.add(parts, without=letter)
+                if file.holds(letter):
+                    file.exchange(parts, without=letter)
                     return
             except sqlite3.Error as error:
                 self.fail(error)
         self.forget(letter)
-        self._memory.add(parts)
+        self._memory.exchange(parts)
 
     def keep_time(self) -> None:
         """Let the ages in the file follow a wall clock that jumped."""
@@ -154,8 +154,8 @@ class Shelf:
         except REFUSED as error:
             self.fail(error)
             return
-        if self._disk is not None and not self._memory.used:
-            self._last = self._disk.last()[0]
+        if self._disk is not None and not self._memory.size():
+            self._last = self._disk.last[0]
         if taken:
             log.warning("%d requests that a dead process left are sent first", taken)
 
@@ -173,7 +173,7 @@ class Shelf:
             for signal, number in self._done.items():
                 self._disk.forget_until(signal, number)
             self._done.clear()
-            self._disk.add(letter._replace(at=letter.at + later) for letter in waiting)
+            self._disk.exchange(letter._replace(at=letter.at + later) for letter in waiting)
         except sqlite3.Error as error:
             self.fail(error)
             return

@@ -81,8 +81,7 @@ class Spool:
 
     def path(self) -> str:
         """The file that it has, "" for memory; opens it where nobody has yet."""
-        with self.queue.shelf() as shelf:
-            return shelf.path
+        return self.queue.path()
 
     def record(self) -> ExportRecord:
         """Its state; from memory."""
