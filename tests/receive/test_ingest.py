@@ -64,6 +64,7 @@ def upstream() -> Iterator[Receiver]:
         ("traces", b'{ "resourceSpans" : [ ] }\n', JSON, ""),
         ("logs", b"", PROTOBUF, ""),
     ],
+    ids=["protobuf", "gzip", "two gzip members", "json", "json as somebody wrote it", "nothing"],
 )
 async def test_what_comes_in_goes_on_byte_by_byte(  # noqa: PLR0913, PLR0917 - a request, as it stands on the wire
     tmp_path: Path, upstream: Receiver, signal: str, body: bytes, content_type: str, encoding: str
