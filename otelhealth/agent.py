@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from otelhealth.server.receiver import Receiver
 
 log = logging.getLogger("otelhealth")
+LINGERING = 2.0  # s of it for senders of OTLP, who may be told to stop in the same moment
 CLOSING = 5.0  # s that a stop may take, whatever the collector does
 
 
@@ -107,11 +108,14 @@ class Agent:
         rounds = self._rounds
         deadline = rounds.clock.monotonic() + CLOSING
         rounds.board.drain()
+        left = self._loop.create_task(self._receiver.left(LINGERING)) if self._loop and self._receiver else None
         await rounds.scheduler.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await resolve.close()
+        if left is not None:
+            await left
         await asyncio.gather(*(each.stop(1.0) for each in (self._server, self._receiver) if each is not None))
         if self._log is not None:
             self._log.close()

@@ -121,9 +121,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn leaves a client that has said all unanswered
-        if self._answering:
-            self.cycle.keep_alive = False
-        return self._answering
+        if self.phase is Phase.BODY or not self._answering:  # what is missing of a body will not come any more
+            return False
+        self.cycle.keep_alive = False
+        return True
 
     @property
     def _answering(self) -> bool:

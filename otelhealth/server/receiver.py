@@ -63,6 +63,10 @@ class Receiver:
         if gone := [signal for signal in SIGNALS if signal not in self.forwarded]:
             log.warning("received %s are read and let go: no endpoint is set for them", ", ".join(gone))
 
+    async def left(self, within: float) -> None:
+        """Until no sender is connected, at most so many seconds: one that stops sends what it still has."""
+        await self._server.deserted(within)
+
     async def stop(self, grace: float) -> None:
         """Let what is being taken be answered within `grace` seconds."""
         await self._server.stop(grace)

@@ -81,6 +81,11 @@ class Server:
         self.address = Address(wanted.host, self._listener.sockets[0].getsockname()[1])
         return self.address
 
+    async def deserted(self, within: float) -> None:
+        """Until no connection is open, at most so many seconds."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._connections.empty.wait(), within)
+
     def _remedy(self, error: OSError | UnicodeError) -> str:
         number = error.errno or 0 if isinstance(error, OSError) else 0
         variable = f"OTELHEALTH_{self._setting.upper().replace('.', '__')}"
@@ -94,8 +99,7 @@ class Server:
         self._listener.close()
         for connection in list(self._connections.connections):
             connection.shutdown()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._connections.empty.wait(), grace)
+        await self.deserted(grace)
         self._connections.cut_all()
         tasks = list(self._connections.tasks)
         for task in tasks:

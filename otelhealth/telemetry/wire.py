@@ -9,6 +9,8 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from otelhealth.telemetry.fields import varint as read_varint
+
 K = TypeVar("K")
 _DOUBLE = struct.Struct("<d").pack
 _FIXED64 = struct.Struct("<Q").pack
@@ -151,7 +153,7 @@ def rejected(response: bytes) -> tuple[int, str]:
 
 
 def text_of(data: bytes, number: int) -> str:
-    """The text in a field of a message; raises ValueError or IndexError where it is none."""
+    """The text in a field of a message; raises ValueError where it is none."""
     for found, value, _ in fields(data):
         if found == number and isinstance(value, bytes):
             return value.decode()
@@ -159,35 +161,22 @@ def text_of(data: bytes, number: int) -> str:
 
 
 def fields(data: bytes) -> Iterable[tuple[int, int | bytes, bytes]]:
-    """(number, value, all of its bytes) of each field of a message; ValueError or IndexError where it is none."""
+    """(number, value, all of its bytes) of each field of a message; ValueError where it is none."""
     at = 0
     while (begin := at) < len(data):
-        key, at = _read_varint(data, at)
+        key, at = read_varint(data, at)
         value: int | bytes
         match key & 7:
             case 0:
-                value, at = _read_varint(data, at)
+                value, at = read_varint(data, at)
             case 1 | 5 as kind:
                 at += 8 if kind == 1 else 4
                 value = data[begin:at]
             case 2:
-                size, at = _read_varint(data, at)
+                size, at = read_varint(data, at)
                 value, at = data[at : at + size], at + size
             case other:
                 raise ValueError(f"there is no wire type {other}")
         if at > len(data):
             raise ValueError("the message is cut off")
         yield key >> 3, value, data[begin:at]
-
-
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    shift = result = 0
-    while True:
-        byte = data[at]
-        at += 1
-        if shift > 63:
-            raise ValueError("a number of more than 64 bits")  # adding up 1 MiB of them takes minutes
-        result |= (byte & 127) << shift
-        if byte < 128:
-            return result, at
-        shift += 7

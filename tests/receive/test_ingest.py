@@ -376,3 +376,30 @@ async def test_inside_an_application_it_is_left_aside_and_said(
     async with Agent(config, role="app") as agent:
         assert agent.receiver == ""
     assert "telemetry.receive is left aside" in caplog.text
+
+
+async def test_at_its_end_it_takes_what_a_sender_that_stops_still_has(tmp_path: Path, upstream: Receiver) -> None:
+    """Of a connection that was open before, and of a new one; then it ends at once."""
+    async with taking(tmp_path, upstream.endpoint) as to:
+        reader, writer = await asyncio.open_connection(to.address.host, to.address.port)
+        ending = asyncio.ensure_future(to.agent.__aexit__(None, None, None))
+        await until(lambda: to.agent.evaluate() and to.agent.report()["draining"])
+        assert (await to.post("traces", traces(3))).status == 200
+        body = traces(4)
+        head = f"POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: {PROTOBUF}\r\n"
+        writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        writer.close()
+        begun = time.monotonic()
+        await ending
+        assert time.monotonic() - begun < 1.9
+    assert arrived(upstream, "traces", traces(3))
+    assert arrived(upstream, "traces", traces(4))
+
+
+async def test_a_sender_that_stays_connected_does_not_keep_it(tmp_path: Path) -> None:
+    async with taking(tmp_path) as to:
+        _, writer = await asyncio.open_connection(to.address.host, to.address.port)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 5
+    writer.close()

@@ -195,6 +195,13 @@ async def test_a_client_that_has_said_all_still_gets_its_answer() -> None:
     assert len(parse(raw).json["checks"]) == 300
 
 
+async def test_a_client_that_ends_in_the_middle_of_its_body_is_let_go_at_once() -> None:
+    async with serving("db") as client:
+        raw = await client.send(b"POST /health/checks/db/run HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf", eof=True)
+        await until(lambda: client.server.connections == 0, within=5)
+    assert raw.count(b"HTTP/1.1 ") <= 1
+
+
 async def test_a_client_that_does_not_read_is_cut() -> None:
     names = [f"check-{number}" for number in range(20_000)]
     async with serving(*names, limits=FAST) as client:
