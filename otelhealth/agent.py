@@ -48,8 +48,9 @@ class Agent:
     `config` is a path, a mapping, a Config, or None for what `otelhealth run` would find; a Config that was read from
     files follows their changes by the `sources` that `load` told. Raises ConfigError for a bad one, OtelHealthError
     where the address or the store cannot be had. It is entered once. In the role `app` it lives inside a web
-    application: it does not listen, the application's server gives out its `app`. `child` is the service that
-    `otelhealth exec` runs beside it. `environ` is what stands above the configuration.
+    application: it does not listen, the application's server gives out its `app`. In the role `program` it lives
+    in a thread of one, whose other processes have another `slot`: an address that is taken is said, and no error.
+    `child` is the service that `otelhealth exec` runs beside it. `environ` is what stands above the configuration.
     """
 
     def __init__(  # noqa: PLR0913 - most have their default
@@ -58,14 +59,16 @@ class Agent:
         *,
         clock: Clock = SYSTEM,
         sources: Sources | None = None,
-        role: Literal["agent", "app"] = "agent",
+        role: Literal["agent", "app", "program"] = "agent",
+        slot: int = 0,
         child: Child | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         sources = sources or Sources()
         first = self._first = read(config, sources, environ)
-        self._listens = first.server.enabled and role == "agent"
-        self._rounds = Rounds(first, clock, role, child)
+        self._listens = first.server.enabled and role != "app"
+        self._role = role
+        self._rounds = Rounds(first, clock, role, slot, child)
         self._reload = Reload(first, sources, environ, clock, self._apply, self._rounds.instruments.config_reload)
         self._receiver = _receiver(first, self._rounds, role)
         self._answers = Answers(first.service, self._rounds, self.run_checks, self._reload.record, self._receiver)
@@ -87,7 +90,7 @@ class Agent:
             self._put(check)
         try:
             if self._listens:
-                await self._server.start()
+                await self._listen()
             if self._receiver is not None:
                 await self._receiver.start()
         except BaseException:
@@ -121,6 +124,14 @@ class Agent:
             self._log.close()
         rounds.telemetry.events.agent_stop(f"otelhealth stops watching {self._first.service.name}")
         await rounds.close(max(1.0, deadline - rounds.clock.monotonic()))
+
+    async def _listen(self) -> None:
+        try:
+            await self._server.start()
+        except OtelHealthError as error:
+            if self._role != "program":
+                raise
+            log.warning("the agent works and answers nowhere: %s", error)
 
     @property
     def config(self) -> Config:

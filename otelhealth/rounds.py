@@ -40,9 +40,11 @@ log_of_states = logging.getLogger("otelhealth.state")  # over OTLP these leave a
 class Rounds:
     """The rooms at work: each check's beat, and the tick of time."""
 
-    def __init__(self, config: Config, clock: Clock, role: str = "agent", child: Child | None = None) -> None:
+    def __init__(
+        self, config: Config, clock: Clock, role: str = "agent", slot: int = 0, child: Child | None = None
+    ) -> None:
         service = config.service
-        identity = Identity(service.name, service.version, service.environment, str(config.file or ""), role)
+        identity = Identity(service.name, service.version, service.environment, str(config.file or ""), role, slot)
         self.clock = clock
         self.store = _store(config.store, service.name, clock, role)
         self.redact = Redactor(config.secrets)

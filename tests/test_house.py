@@ -32,6 +32,7 @@ BROAD_EXCEPT = {
 LAZY_IMPORT = {
     "agent.py": "taking OTLP costs 20 ms of a start and is for those who ask",
     "cli/exec.py": "the supervisor stays small",
+    "inside/distro.py": "a program below `exec` has no agent",
     "inside/servers.py": "a program that is instrumented and serves nothing pays for no middleware",
     "telemetry/setup.py": "the SDK costs 10 MB and is for user code only",
     "telemetry/sender.py": "grpc costs 15 MB and is for those who ask",

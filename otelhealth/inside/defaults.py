@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 
 NAME = "otelhealth"  # of our distro, configurator and resource detector
 _DETECTORS = "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"
@@ -27,3 +29,9 @@ def set_defaults(environ: MutableMapping[str, str]) -> None:
     named = [part.strip() for part in environ.get(_DETECTORS, "").split(",") if part.strip()]
     if NAME not in named:
         environ[_DETECTORS] = ",".join((NAME, *named))
+
+
+def say(sentence: str) -> None:
+    """On stderr: a program that has not begun has no log."""
+    with suppress(OSError, AttributeError):  # None where it was closed from the start
+        sys.stderr.write(f"otelhealth: {sentence}\n")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 from importlib.metadata import EntryPoint
 from typing import Any
 
 from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]  # untyped
 
-from otelhealth.inside.defaults import NAME, set_defaults
-from otelhealth.inside.servers import OFFICIAL
-
-log = logging.getLogger("otelhealth")
+from otelhealth.inside import servers
+from otelhealth.inside.defaults import NAME, say, set_defaults
+from otelhealth.telemetry.configurator import use
+from otelhealth.telemetry.detector import FOLDER
 
 
 class Distro(BaseDistro):  # type: ignore[misc]  # untyped
@@ -21,10 +19,16 @@ class Distro(BaseDistro):  # type: ignore[misc]  # untyped
 
     def _configure(self, **_: Any) -> None:
         set_defaults(os.environ)
+        if FOLDER not in os.environ:  # else an agent works beside it, to which it exports
+            from otelhealth.inside.resident import RESIDENT  # noqa: PLC0415 - a program below `exec` has no agent
+
+            use(RESIDENT.provide)
+            servers.BEGINNING.append(RESIDENT.begin)
+            servers.ENDING.append(RESIDENT.end)
 
     def load_instrumentor(self, entry_point: EntryPoint, **kwargs: Any) -> None:
         """One that fails is said, and takes no other with it."""
-        if entry_point.name in OFFICIAL and NAME not in _disabled():
+        if entry_point.name in servers.OFFICIAL and NAME not in _disabled():
             return
         try:
             super().load_instrumentor(entry_point, **kwargs)
@@ -36,8 +40,3 @@ class Distro(BaseDistro):  # type: ignore[misc]  # untyped
 
 def _disabled() -> set[str]:
     return {name.strip() for name in os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")}
-
-
-def say(sentence: str) -> None:
-    """On stderr: a program that has not begun has no log."""
-    sys.stderr.write(f"otelhealth: {sentence}\n")

@@ -5,6 +5,7 @@ uvicorn (also as gunicorn's worker), hypercorn and gunicorn's own ASGI worker ar
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Collection
 from functools import wraps
@@ -13,6 +14,8 @@ from typing import Any
 
 from otelhealth.inside.importing import after_import
 
+BEGINNING: list[Callable[[], object]] = []  # what a process does before it serves
+ENDING: list[Callable[[], object]] = []  # and once it has served
 OFFICIAL = frozenset({"fastapi", "starlette", "quart", "asgi"})  # official instrumentations that ours stands for
 _OWN_FRAMEWORKS = ("django", "falcon")  # their official instrumentations trace ASGI as well
 
@@ -81,8 +84,40 @@ def _gunicorn(module: ModuleType) -> None:
     module.ASGIWorker.load_wsgi = load_traced
 
 
+def _gunicorn_worker(module: ModuleType) -> None:
+    """Its master has begun nothing that its workers would share."""
+    init: Callable[..., None] = module.Worker.init_process
+
+    @wraps(init)
+    def init_begun(worker: Any) -> None:
+        for begin in BEGINNING:
+            begin()
+        init(worker)
+
+    module.Worker.init_process = init_begun
+
+
+def _uvicorn_end(module: ModuleType) -> None:
+    """After its shutdown uvicorn ends by the signal that it was sent, and nothing that waits for the exit runs."""
+    shutdown: Callable[..., Any] = module.Server.shutdown
+
+    @wraps(shutdown)
+    async def shutdown_and_end(*arguments: Any, **named: Any) -> None:
+        await shutdown(*arguments, **named)
+        await asyncio.to_thread(_end)
+
+    module.Server.shutdown = shutdown_and_end
+
+
+def _end() -> None:
+    for end in ENDING:
+        end()
+
+
 _DOORS: dict[str, Callable[[ModuleType], None]] = {
     "uvicorn.config": _uvicorn,
+    "uvicorn.server": _uvicorn_end,
     "hypercorn.app_wrappers": _hypercorn,
     "gunicorn.workers.gasgi": _gunicorn,
+    "gunicorn.workers.base": _gunicorn_worker,
 }

@@ -76,6 +76,7 @@ class Telemetry:
         self._sdk: SdkProviders | None = None
         self._sdk_lock = threading.Lock()
         self._child: ChildFigures | None = None
+        self._started = False
 
     @classmethod
     def prepare(  # noqa: PLR0913, PLR0917 - most have their default
@@ -102,9 +103,11 @@ class Telemetry:
 
     def start(self) -> Self:
         """Start the threads that send; what an earlier process could not deliver goes first."""
-        self._outlet.start()
-        for exporter in self._exporters:
-            exporter.start()
+        if not self._started:
+            self._started = True
+            self._outlet.start()
+            for exporter in self._exporters:
+                exporter.start()
         return self
 
     def watch(self, child: Child, resource: Mapping[str, str]) -> ChildFigures:

@@ -1,0 +1,36 @@
+"""Which part a process plays that is instrumented from outside, told by the words it was started with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+
+_FORKING = {"gunicorn"}  # load the application in processes that they fork
+_SPAWNING = {"uvicorn", "hypercorn"}  # may start others that serve
+
+
+def program(words: Sequence[str]) -> str:
+    """The console script or module behind the interpreter: `gunicorn` for `python -m gunicorn` too; "" for others."""
+    for word, following in zip(words, (*words[1:], ""), strict=True):
+        if word == "-m":
+            return following.partition(".")[0]
+        name = PurePath(word).name
+        if name in _FORKING | _SPAWNING:
+            return name
+        if word == "-c" or word.endswith(".py"):
+            break
+    return ""
+
+
+def forks(words: Sequence[str]) -> bool:
+    """Whether it only forks those that work: what it had begun, they would share."""
+    return program(words) in _FORKING
+
+
+def leads(words: Sequence[str], environ: Mapping[str, str]) -> bool:
+    """Whether its work is done by others that it starts: the agent belongs to one of those."""
+    if program(words) not in _SPAWNING:
+        return False
+    several = {"--workers", "-w", "--reload"}
+    asked = any(word in several or word.startswith("--workers=") for word in words)
+    return asked or environ.get("WEB_CONCURRENCY", "1") not in ("", "0", "1")
