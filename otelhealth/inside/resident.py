@@ -55,7 +55,7 @@ class Resident:
             return True
         sources = Sources()
         try:
-            config = read(None, sources)
+            config = read(None, sources, os.environ)
             folder = Path(config.store.path or default_path(config.service.name, os.environ)).parent
             slot = self._slot(folder)
             self._agent = agent = Agent(config, sources=sources, role="program", slot=slot)
