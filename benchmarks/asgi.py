@@ -10,7 +10,7 @@ from benchmarks.measure import Child, Row, Spread, say
 
 
 def run(quick: bool) -> Iterator[Row]:
-    rounds, requests = (1, 300) if quick else (5, 4000)
+    rounds, requests = (1, 300) if quick else (3, 2000)
     found: dict[str, list[float]] = {kind: [] for kind in KINDS}
     with ExitStack() as stack:
         receiver = stack.enter_context(Child("benchmarks.peers", "receiver"))
