@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextvars
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 
-from otelhealth.agent import CLOSING, Agent
+from otelhealth.agent import Agent
 from otelhealth.checks.base import Check
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
@@ -34,6 +32,7 @@ class Life:
         self._environ = environ
         self._checks = checks
         self._late: asyncio.Task[None] | None = None
+        self._until: asyncio.Task[None] | None = None
 
     def prepare(self) -> Agent:
         """Make the agent: what it records has its place from here on. Raises OtelHealthError."""
@@ -64,11 +63,11 @@ class Life:
         """At the first request of an application whose lifespan nobody runs; an agent that cannot start is said."""
         if self._ended:
             return
-        if self._late is None:
+        loop = asyncio.get_running_loop()
+        if self._late is None or self._late.get_loop().is_closed():
             # in a context of its own: what the agent does is no part of this request
-            starting = self._start_or_say()
-            self._late = asyncio.get_running_loop().create_task(starting, context=contextvars.Context())
-        if not self._late.done() and self._late.get_loop() is asyncio.get_running_loop():
+            self._late = loop.create_task(self._start_or_say(), context=contextvars.Context())
+        if not self._late.done() and self._late.get_loop() is loop:
             await asyncio.shield(self._late)
 
     async def _start_or_say(self) -> None:
@@ -77,14 +76,16 @@ class Life:
         except OtelHealthError as error:
             log.error("the application answers without its agent: %s", error)  # noqa: TRY400 - a user's mistake, no traceback
             return
-        log.warning("otelhealth starts with the first request: nobody runs the application's lifespan")
-        atexit.register(self._flush)
+        if self._until is None:
+            log.warning("otelhealth starts with the first request: nobody runs the application's lifespan")
+        self._until = asyncio.create_task(self._until_cancelled())
 
-    def _flush(self) -> None:
-        """Nobody says when it ends: what was recorded until then is sent at the exit."""
-        if self.agent is not None:
-            with suppress(RuntimeError):  # no thread can be started that late since Python 3.12
-                self.agent.telemetry.close(CLOSING)
+    async def _until_cancelled(self) -> None:
+        """Nobody says when the application ends, but a loop that is closed cancels and awaits what goes in it."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self._leave()
 
     def drain(self) -> None:
         """The application is about to stop."""
@@ -94,6 +95,9 @@ class Life:
     async def stop(self) -> None:
         """Stop the agent, within 5 s."""
         self._ended = True
+        await self._leave()
+
+    async def _leave(self) -> None:
         agent, self.agent = self.agent, None
         running, self.running = self.running, False
         if agent is not None and running:

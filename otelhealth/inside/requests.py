@@ -101,7 +101,7 @@ class Exchange:
         self._answered = self._done = self._trailers = self._disconnected = False
         said: str = scope["method"]
         method = said if said in requests.methods else OTHER
-        host, agent, traced = requests.propagation.read(scope["headers"])
+        host, agent, traced = requests.propagation.read(scope.get("headers", ()))
         self._probe = is_probe(agent)
         self._figures = figures and not self._probe
         self._key = (method, scope.get("scheme", "http"))
@@ -111,7 +111,7 @@ class Exchange:
         self.context = otel_context.get_current()
         if spans:
             if traced:
-                self.context = requests.propagation.extract(scope["headers"])
+                self.context = requests.propagation.extract(scope.get("headers", ()))
             begun = of_request(scope, host, agent)
             begun[told.METHOD] = method
             if method is OTHER:

@@ -86,9 +86,9 @@ class _Socket:
         self.context = otel_context.get_current()
         self._span: trace.Span | None = None
         if spans:
-            host, agent, traced = sockets.propagation.read(scope["headers"])
+            host, agent, traced = sockets.propagation.read(scope.get("headers", ()))
             if traced:
-                self.context = sockets.propagation.extract(scope["headers"])
+                self.context = sockets.propagation.extract(scope.get("headers", ()))
             begun = of_request(scope, host, agent)
             begun[told.METHOD] = "CONNECT" if scope.get("http_version", "1.1") >= "2" else "GET"
             begun[told.PROTOCOL] = "websocket"

@@ -44,7 +44,7 @@ class Application(Server):
             case "gunicorn uvicorn":
                 return [*gunicorn, "uvicorn_worker.UvicornWorker"]
             case "gunicorn asgi":
-                return [*gunicorn, "asgi"]
+                return [*gunicorn, "asgi", "--preload"]  # the application is made before the worker's fork
         return ["-m", "uvicorn", self.module, "--port", str(self.ports["http"]), "--no-access-log", *self.more]
 
     def environment(self) -> Mapping[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,3 +131,16 @@ def test_a_stop_is_in_order(tmp_path: Path, receiver: Receiver) -> None:
     assert "the shop closes" in tail
     assert "Traceback" not in tail
     assert [span for span in receiver.spans() if attributes(span.attributes).get("url.path") == "/items/last"]
+
+
+def test_where_a_server_runs_no_lifespan_it_ends_with_the_event_loop(tmp_path: Path, receiver: Receiver) -> None:
+    """By SIGINT: under SIGTERM uvicorn kills its own process while the loop still goes."""
+    shop = Application(tmp_path, "starlette_shop", receiver.endpoint)
+    shop.more = ("--lifespan", "off")
+    with shop:
+        get(f"{shop.url}/items/unannounced")
+        assert shop.pid is not None
+        os.kill(shop.pid, signal.SIGINT)
+        shop.wait()
+    assert "otelhealth starts with the first request" in shop.log.read_text()
+    assert [span for span in receiver.spans() if attributes(span.attributes).get("url.path") == "/items/unannounced"]

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry import trace
+from fastapi import FastAPI
+from opentelemetry import metrics, trace
+from opentelemetry.trace import SpanKind
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -24,7 +26,7 @@ from otelhealth.agent import Agent
 from otelhealth.errors import ConfigError, OtelHealthError
 from otelhealth.inside import AgentMiddleware, routes
 from tests.inside.lives import Lifespan, life_of, living, unset_providers
-from tests.inside.recording import Talk, ask
+from tests.inside.recording import Recording, Talk, ask
 from tests.waiting import until
 
 LOCAL: dict[str, Any] = {"client": ("127.0.0.1", 4711), "headers": {"host": "127.0.0.1"}}
@@ -215,6 +217,22 @@ async def test_where_nobody_runs_the_lifespan_it_starts_with_the_first_request(
     await life_of(app).stop()
 
 
+def test_a_loop_that_ends_stops_it_and_the_next_one_starts_it_again(caplog: pytest.LogCaptureFixture) -> None:
+    """As a test client does that nobody enters: each request has a loop of its own."""
+    app = instrumented()
+    stopped = []
+    for _ in range(2):
+        assert asyncio.run(requests_after_one(app)) == 1
+        stopped.append(life_of(app).agent is None)
+    assert stopped == [True, True]
+    assert len([record for record in caplog.records if "first request" in record.message]) == 1
+
+
+async def requests_after_one(app: Any) -> int:
+    await ask(app, "/items/tea")
+    return await requests_seen(app)
+
+
 async def test_where_it_cannot_start_then_the_application_answers_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -322,6 +340,33 @@ async def test_requests_are_recorded_as_chosen(instrumentation: str, seen: int) 
         await ask(app, "/items/tea")
         await ask(app, "/health")
         assert await requests_seen(app) == seen
+
+
+async def test_switched_off_what_the_framework_records_itself_is_read() -> None:
+    """FastAPI's own telemetry wakes up once there are providers."""
+    inner = FastAPI()
+    inner.get("/items/{name}")(lambda name: name)
+    app = instrumented(inner, instrumentation="off")
+    async with living(app):
+        await ask(app, "/items/tea")
+        assert await requests_seen(app) == 1
+
+
+@pytest.mark.parametrize("build", [shop, FastAPI])
+async def test_an_application_with_providers_keeps_them_and_performance_is_told(build: Any) -> None:
+    recording = Recording()
+    trace.set_tracer_provider(recording.tracers)
+    metrics.set_meter_provider(recording.meters)
+    inner = build()
+    if isinstance(inner, FastAPI):
+        inner.get("/items/{name}")(lambda name: name)
+    app = instrumented(inner)
+    async with living(app):
+        await ask(app, "/items/tea")
+        assert await requests_seen(app) == 1
+    servers = [span for span in recording.spans() if span.kind is SpanKind.SERVER]
+    assert [span.name for span in servers] == ["GET /items/{name}"]
+    assert list(recording.points("http.server.request.duration").values()) == [1]
 
 
 async def test_the_service_s_name_stands_above_the_file_also_after_a_reload(tmp_path: Path) -> None:

@@ -307,6 +307,23 @@ async def test_a_probe_is_marked_and_left_out_of_the_figures(recording: Recordin
     assert recording.points(DURATION) == {}
 
 
+async def test_what_a_server_may_leave_out_is_not_missed(recording: Recording) -> None:
+    scope = {"type": "http", "asgi": {"version": "3.0"}, "method": "GET", "path": "/items/tea"}
+
+    async def bare(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    talk = Talk()
+    await recording.around(bare)(scope, talk.receive, talk.send)
+    assert dict(recording.span().attributes or {}) == {
+        "http.request.method": "GET",
+        "http.response.status_code": 204,
+        "url.path": "/items/tea",
+        "url.scheme": "http",
+    }
+
+
 async def test_a_second_middleware_around_the_first_records_nothing_twice(recording: Recording) -> None:
     await ask(recording.around(recording.around(shop(plain))), "/items/tea")
     assert len(recording.spans()) == 1
