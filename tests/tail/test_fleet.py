@@ -102,6 +102,18 @@ def test_span_metrics_are_those_of_the_agent_and_name_their_gateway(fleet: Line,
     }
 
 
+def test_an_exemplar_of_the_span_metrics_names_a_trace_in_jaeger_where_every_trace_is_kept(
+    fleet: Line, failing: list[Span]
+) -> None:
+    now = time.time()
+    bucket = 'traces_span_metrics_duration_seconds_bucket{job="watched"}'
+    api = fleet.whole.prometheus.api
+    [found, *_] = until(lambda: api.exemplars(bucket, now - 300, now + 60), "exemplar")
+    spans = until(lambda: fleet.whole.jaeger.api.trace(found.labels["trace_id"]), "trace of the exemplar")
+    assert spans[0].resource["service.instance.id"] == failing[0].resource["service.instance.id"]
+    assert fleet.sampled.prometheus.api.exemplars(bucket, now - 300, now + 60) == []
+
+
 # -- sampling --------------------------------------------------------------------------------------------------------
 
 
