@@ -11,6 +11,7 @@ from otelhealth.checks.base import Check, Settings
 from otelhealth.checks.registry import all_kinds, find_kind
 from otelhealth.config.expand import REFUSED
 from otelhealth.config.fields import keys_of
+from otelhealth.config.gather import TOML
 from otelhealth.config.given import Given, secrets
 from otelhealth.config.judge import ENVIRONMENT, place_problem, validated
 from otelhealth.config.root import Config, Defaults
@@ -69,7 +70,7 @@ class Assembler:
         return section
 
     def _folder(self, place: Place) -> Path:
-        return Path(place.file).parent if place.line is not None else self._base
+        return Path(place.file).parent if place.line is not None or place.file.endswith(TOML) else self._base
 
     def _mapping(self, path: Way) -> Mapping[str, Node]:
         node = self._root.child(path[0])

@@ -1,4 +1,4 @@
-"""Reads YAML (1.2's core schema, bounded) and TOML into trees that know their places. Expands and judges nothing."""
+"""Reads YAML (1.2's core schema, bounded) into a tree that knows its places. Expands and judges nothing."""
 
 from __future__ import annotations
 
@@ -190,27 +190,6 @@ def _yaml_problem(error: Exception, text: str, file: str) -> Problem:
         if known in said:
             return place.problem("", sentence, remedy)
     return place.problem("", f"not YAML: {said}")
-
-
-_TOML_KEYS = re.compile(r"\('([^()]*)',?\)")  # tomllib names a table as Python's tuple
-_TOML_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
-
-
-def read_toml(text: str, file: str) -> Node:
-    """The tree of a TOML document. tomllib tells places only of its own errors, so Nodes know only the file."""
-    import tomllib  # noqa: PLC0415 - most are YAML, and a start counts milliseconds
-
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        match = _TOML_PLACE.search(str(error))
-        line, column = (int(match[1]), int(match[2])) if match and match[1] else (None, None)
-        said = _TOML_KEYS.sub(lambda keys: keys[1].replace("', '", "."), _TOML_PLACE.sub("", str(error)))
-        sentence = f"not TOML: {said[:1].lower()}{said[1:]}"
-        raise ConfigError([Place(file, line, column).problem("", sentence)]) from error
-    except RecursionError as error:
-        raise ConfigError([Place(file).problem("", "nested too deeply", "flatten it")]) from error
-    return tree(document, Place(file))
 
 
 def tree(value: Any, place: Place) -> Node:

@@ -7,21 +7,24 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from otelhealth.config.documents import read_toml, read_yaml
+from otelhealth.config.documents import read_yaml
 from otelhealth.config.expand import Expander, expand
 from otelhealth.config.given import Given
 from otelhealth.config.sources import Sources
+from otelhealth.config.toml import read_toml
 from otelhealth.config.where import Node, Place, Way, dotted
 from otelhealth.errors import ConfigError, Problem
 
 MAX_FILE = 16 << 20
 MAX_FILES = 1000
+TOML = ".toml"
 
 
 class Gatherer:
-    """Reads one configuration; `problems` holds what was wrong so far."""
+    """Reads one configuration; `problems` holds what was wrong so far. `placed`: see `read_toml`."""
 
-    def __init__(self, environ: Mapping[str, str], sources: Sources) -> None:
+    def __init__(self, environ: Mapping[str, str], sources: Sources, *, placed: bool = False) -> None:
+        self._placed = placed
         self._environ = environ
         self._sources = sources
         self._chain: list[Path] = []
@@ -66,8 +69,11 @@ class Gatherer:
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             raise ConfigError([Place(name, line).problem("", "not UTF-8 text", "save it as UTF-8")]) from error
-        root, problems = (read_toml(text, name), []) if path.suffix == ".toml" else read_yaml(text, name)
-        self.problems += problems
+        if path.suffix == TOML:
+            root = read_toml(text, name, placed=self._placed)
+        else:
+            root, problems = read_yaml(text, name)
+            self.problems += problems
         if not isinstance(root.value, dict):
             raise ConfigError([root.place.problem("", "not a mapping of sections", "begin with `checks:`")])
         return root

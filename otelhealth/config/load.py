@@ -13,7 +13,7 @@ from otelhealth.config.assemble import FIELDS, Assembler
 from otelhealth.config.defaults import HOST_CHECKS
 from otelhealth.config.documents import tree
 from otelhealth.config.expand import Expander, expand
-from otelhealth.config.gather import Gatherer
+from otelhealth.config.gather import TOML, Gatherer
 from otelhealth.config.given import Given
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
@@ -40,7 +40,17 @@ def load(file: Path | None, environ: Mapping[str, str], sources: Sources | None 
 
     Raises ConfigError with every problem. `sources` is told of all files, even those of a refused configuration.
     """
-    gatherer = Gatherer(environ, sources if sources is not None else Sources())
+    sources = sources if sources is not None else Sources()
+    try:
+        return _loaded(file, environ, sources)
+    except ConfigError as error:
+        if all(problem.line is not None or not problem.file.endswith(TOML) for problem in error.problems):
+            raise
+    return _loaded(file, environ, sources, placed=True)
+
+
+def _loaded(file: Path | None, environ: Mapping[str, str], sources: Sources, *, placed: bool = False) -> Config:
+    gatherer = Gatherer(environ, sources, placed=placed)
     with _without_collector():
         root = gatherer.read(file) if file is not None else Node({}, EMBEDDED)
         return _judged(root, environ, file, gatherer.problems, gatherer.order, gatherer.given)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otelhealth.config import documents
-from otelhealth.config.documents import read_toml, read_yaml, scalar
+from otelhealth.config.documents import read_yaml, scalar
 from otelhealth.config.where import Node, dotted
 from otelhealth.errors import ConfigError
 
@@ -183,17 +183,6 @@ def test_any_text_is_read_or_refused_with_a_sentence(text: str) -> None:
         assert str(error).startswith("shop.yaml")  # noqa: PT017 - either outcome is right
     else:
         assert isinstance(root, Node)
-
-
-def test_toml_means_the_same_and_its_dates_stay_text() -> None:
-    root = read_toml('a = 1\nb = [true, 1.5]\nc = 2026-01-02T03:04:05Z\n[d.e]\nf = "x"\n', "shop.toml")
-    assert root.plain() == {"a": 1, "b": [True, 1.5], "c": "2026-01-02T03:04:05+00:00", "d": {"e": {"f": "x"}}}
-    assert root.value["a"].text == "1"
-
-
-def test_a_deep_toml_document_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"shop\.toml"):
-        read_toml("a = " + "[" * 50_000, "shop.toml")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from otelhealth.config.assemble import SECTIONS
 from otelhealth.config.defaults import HOST_CHECKS
 from otelhealth.config.load import find, from_mapping, load
 from otelhealth.config.root import Config
-from otelhealth.errors import ConfigError
+from otelhealth.errors import ConfigError, Problem
 from otelhealth.kinds.cpu import CpuCheck
 from otelhealth.server.settings import ServerSettings
 
@@ -194,3 +194,30 @@ def test_a_config_made_by_hand_reads_its_checks_and_holds_together() -> None:
         Config.model_validate({"checks": {"cpu": {"kind": "cpuu"}}})
     with pytest.raises(ValueError, match="there is no check 'b'"):
         Config(checks={"a": CpuCheck(depends_on=("b",))})
+
+
+@pytest.mark.parametrize("suffix", ["toml", "yaml"])
+def test_relative_paths_start_from_the_file_that_says_them(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "parts").mkdir()
+    text = {"toml": '[checks.files]\nkind = "directory"\npath = "data"\n'}
+    text["yaml"] = "checks: {files: {kind: directory, path: data}}\n"
+    (tmp_path / "parts" / f"more.{suffix}").write_text(text[suffix])
+    (tmp_path / "shop.yaml").write_text(f"include: parts/more.{suffix}\n")
+    check = load(tmp_path / "shop.yaml", {}).checks["files"]
+    assert getattr(check, "path", "") == str(tmp_path / "parts" / "data")
+
+
+def test_errors_in_toml_have_their_lines_in_every_file(tmp_path: Path) -> None:
+    (tmp_path / "more.toml").write_text('\n[checks.a]\nkind = "lode"\n')
+    (tmp_path / "shop.toml").write_text('include = "more.toml"\n[checks.b]\nkind = "load"\nevery = 1\n')
+    problems = refusals(tmp_path / "shop.toml")
+    assert [(Path(each.file).name, each.line, each.column) for each in problems] == [
+        ("shop.toml", 4, 9),
+        ("more.toml", 3, 8),
+    ]
+
+
+def refusals(file: Path) -> tuple[Problem, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load(file, {})
+    return caught.value.problems

@@ -8,8 +8,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from otelhealth.checks.registry import all_kinds
-from otelhealth.config.documents import read_toml, read_yaml
+from otelhealth.config.documents import read_yaml
 from otelhealth.config.schema import json_schema
+from otelhealth.config.toml import read_toml
 from otelhealth.errors import ConfigError
 from otelhealth.units import parse_duration
 
