@@ -44,7 +44,6 @@ class Sender:
         self.begun = time.time()
         self.traces: list[Trace] = []
         self.taken = Counter[str]()  # numbers of each signal
-        self.tried_again = 0
         self.done = threading.Event()
         self.threads = [threading.Thread(target=self.send, args=(signal,), name=signal) for signal in signals]
 
@@ -73,8 +72,7 @@ class Sender:
                 continue
             body = make(range(number, number + AT_ONCE))
             while not self.post(signal, body):
-                self.tried_again += 1
-                time.sleep(0.2)
+                time.sleep(0.2)  # as an agent waits between two attempts
             number += AT_ONCE
             self.taken[signal] = number
 
