@@ -52,7 +52,7 @@ class Life:
         agent = self.agent or self.prepare()
         try:
             await agent.__aenter__()
-        except OtelHealthError:
+        except BaseException:
             self.agent = None
             raise
         for check in self._checks:
@@ -68,12 +68,12 @@ class Life:
             # in a context of its own: what the agent does is no part of this request
             self._late = loop.create_task(self._start_or_say(), context=contextvars.Context())
         if not self._late.done() and self._late.get_loop() is loop:
-            await asyncio.shield(self._late)
+            await asyncio.wait((self._late,))  # which a request that is cancelled leaves going
 
     async def _start_or_say(self) -> None:
         try:
             await self.start()
-        except OtelHealthError as error:
+        except (OtelHealthError, OSError) as error:
             log.error("the application answers without its agent: %s", error)  # noqa: TRY400 - a user's mistake, no traceback
             return
         if self._until is None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind
+from starlette.types import Scope
 
 OFFICIAL = "opentelemetry-instrumentation-asgi"
 STARLETTE = "starlette.middleware.opentelemetry"
@@ -15,9 +17,10 @@ FASTAPI = "FastAPI's own telemetry"
 QUIET: Mapping[str, object] = {"fastapi.telemetry": None, "starlette.opentelemetry": True}
 """Put into a request's scope it keeps the frameworks' own instrumentations out, mounted applications' too."""
 
+_ASGI = "opentelemetry.instrumentation.asgi"
 _INNER = ("app", "asgi_handler", "asgi_app", "_app", "application", "middleware_stack", "open_telemetry_middleware")
 _CLASSES = {  # (module, class) -> name
-    ("opentelemetry.instrumentation.asgi", "OpenTelemetryMiddleware"): OFFICIAL,
+    (_ASGI, "OpenTelemetryMiddleware"): OFFICIAL,
     ("litestar.plugins.opentelemetry.middleware", "OpenTelemetryInstrumentationMiddleware"): OFFICIAL,
     ("starlette.middleware.opentelemetry", "OpenTelemetryMiddleware"): STARLETTE,
 }
@@ -61,14 +64,22 @@ def is_stable(environ: Mapping[str, str]) -> bool:
     return bool(chosen & {"http", "http/dup"})
 
 
-def outer() -> Others:
-    """Who has begun the request that goes on here already, by its server span."""
+def outer(scope: Scope) -> Others:
+    """Who has begun what goes on here already, by their marks in the scope or by their server span."""
+    if scope.get("fastapi.telemetry") is not None:
+        return _chosen(getattr(scope.get("app"), "_telemetry", {}))
+    if scope.get("starlette.opentelemetry"):
+        return Others(STARLETTE)
     span = trace.get_current_span()
-    if span is trace.INVALID_SPAN or getattr(span, "kind", None) is not SpanKind.SERVER:
+    if span is trace.INVALID_SPAN:
         return NOBODY
-    name = str(getattr(getattr(span, "instrumentation_scope", None), "name", "") or "unknown")
-    both = name == "fastapi" or (name.startswith("opentelemetry.instrumentation.") and is_stable(os.environ))
-    return Others(name, name if both else "")
+    if getattr(span, "kind", None) is SpanKind.SERVER:
+        name = str(getattr(getattr(span, "instrumentation_scope", None), "name", "") or "unknown")
+        return Others(name, name if name.startswith("opentelemetry.instrumentation.") and is_stable(os.environ) else "")
+    told = span.get_span_context()
+    if told.is_valid and not told.is_remote and not span.is_recording() and _ASGI in sys.modules:
+        return Others(OFFICIAL, OFFICIAL if is_stable(os.environ) else "")  # it did not sample this request
+    return NOBODY
 
 
 def _chain(app: object) -> Iterator[Any]:
@@ -109,7 +120,16 @@ def _native(app: object, providers: bool) -> Iterator[Others]:
         told = getattr(each, "_telemetry", None)
         if not isinstance(told, dict) or not any(base.__module__.startswith("fastapi") for base in type(each).__mro__):
             continue
-        spans, figures = told.get("tracing"), told.get("metrics")
+        chosen = _chosen(told)
         tracers, meters = told.get("tracer_provider"), told.get("meter_provider")
-        if (spans and tracers) or (figures and meters) or (providers and (spans or figures)):
-            yield Others(FASTAPI if spans else "", FASTAPI if figures else "", meters is not None)
+        if (
+            (chosen.spans and tracers)
+            or (chosen.figures and meters)
+            or (providers and (chosen.spans or chosen.figures))
+        ):
+            yield chosen._replace(elsewhere=bool(chosen.figures) and meters is not None)
+
+
+def _chosen(told: Mapping[str, Any]) -> Others:
+    """What a FastAPI application is told to record."""
+    return Others(FASTAPI if told.get("tracing") else "", FASTAPI if told.get("metrics") else "")

@@ -57,7 +57,7 @@ class Requests:
 
     async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer."""
-        around = outer()
+        around = outer(scope)
         spans = not (self._others.spans or around.spans)
         figures = not (self._others.figures or around.figures)
         if not spans and not figures and self.observe is None:
@@ -128,7 +128,7 @@ class Exchange:
     async def send(self, message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.start":
-            self._status = message["status"]
+            self._status = int(message["status"])
             self._trailers = message.get("trailers", False)
         try:
             await self._send(message)

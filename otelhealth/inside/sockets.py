@@ -51,7 +51,7 @@ class Sockets:
 
     async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application speak with its client."""
-        spans = not (self._others.spans or outer().spans)
+        spans = not (self._others.spans or outer(scope).spans)
         if spans:
             scope.update(QUIET)
         socket = _Socket(self, scope, receive, send, spans=spans)
@@ -113,7 +113,7 @@ class _Socket:
         elif kind == "websocket.close" and self._code is None:
             self._code = message.get("code") or 1000
         elif kind == "websocket.http.response.start":
-            self._status = message["status"]
+            self._status = int(message["status"])
 
     def _accept(self) -> None:
         self._opened = time.perf_counter()

@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from litestar.plugins.opentelemetry import OpenTelemetryConfig, OpenTelemetryPlugin
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware as Official
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -130,6 +131,16 @@ async def test_each_request_has_one_server_span_and_one_duration(build: Build) -
     assert len(ours) == 1
 
 
+@pytest.mark.parametrize("build", [official_outside, official_inside, fastapi_around, starlette_s_outside])
+async def test_requests_that_the_other_does_not_sample_are_measured_once_too(build: Build) -> None:
+    recording = Recording(ALWAYS_OFF)
+    app = build(recording)
+    for _ in range(2):
+        assert (await ask(app, "/items/tea")).status == 200
+    assert recording.spans() == []
+    assert sum(recording.points(DURATION).values()) == 2
+
+
 @pytest.mark.parametrize(
     ("app", "set_by_somebody", "found"),
     [
@@ -140,6 +151,7 @@ async def test_each_request_has_one_server_span_and_one_duration(build: Build) -
         (fastapi(), True, Others(FASTAPI, FASTAPI)),
         (fastapi(tracing=False), True, Others("", FASTAPI)),
         (fastapi(tracing=False, metrics=False), True, NOBODY),
+        (fastapi(meter_provider=Recording().meters, metrics=False), True, Others(FASTAPI)),
         (fastapi(meter_provider=Recording().meters), False, Others(FASTAPI, FASTAPI, elsewhere=True)),
     ],
 )
