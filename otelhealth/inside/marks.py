@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-NO_PYTHON_AFTER = 10.0  # s within which a Python program has begun
+NO_PYTHON_AFTER = 5.0  # s within which a Python program has begun
 INSTRUMENTED, UNINSTRUMENTED = "instrumented", "uninstrumented"
 
 

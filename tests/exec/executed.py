@@ -78,7 +78,17 @@ class Executed:
             with urllib.request.urlopen(self.url + path, timeout=10) as answer:
                 return json.loads(answer.read())
         except urllib.error.HTTPError as error:
-            return json.loads(error.read())
+            with error:
+                return json.loads(error.read())
+
+    def status(self, path: str) -> int:
+        """The status code of the agent's answer."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
 
     def code(self, timeout: float = 30) -> int:
         return self.process.wait(timeout=timeout)
