@@ -9,9 +9,10 @@ from starlette.types import Receive, Scope, Send
 from otelhealth.clock import Clock
 from otelhealth.server.answers import JSON, Answer
 from otelhealth.server.auth import Keys, foreign_origin, is_local
-from otelhealth.server.intake import Incoming, Intake
+from otelhealth.server.intake import Intake
 from otelhealth.server.otlp import PROTOBUF, Refusal, header, media_type, refused, taken
 from otelhealth.server.settings import AuthSettings
+from otelhealth.spool import Letter
 from otelhealth.spool.settings import SIGNALS, SignalName
 from otelhealth.telemetry.receiving import ReceiveLimits
 
@@ -116,18 +117,13 @@ class Ingest:
                 held += len(parts[-1])
                 self._in_flight += len(parts[-1])
                 more = message.get("more_body", False)
-            return await self._intake.take(_incoming(signal, scope, b"".join(parts)))
+            return await self._intake.take(_letter(signal, scope, b"".join(parts)))
         finally:
             self._in_flight -= held
 
 
-def _incoming(signal: SignalName, scope: Scope, body: bytes) -> Incoming:
-    headers = scope["headers"]
-    encoding = header(headers, b"content-encoding").lower()
-    return Incoming(
-        signal,
-        body,
-        header(headers, b"content-type").decode("latin-1"),
-        "gzip" if encoding == b"gzip" else "",
-        is_json=media_type(headers) == JSON,
-    )
+def _letter(signal: SignalName, scope: Scope, body: bytes) -> Letter:
+    """The request as it came; of its headers only what says how its body is to be read goes on."""
+    content_type = header(scope["headers"], b"content-type").decode("latin-1")
+    encoding = header(scope["headers"], b"content-encoding").lower()
+    return Letter(signal, body, content_type, "gzip" if encoding == b"gzip" else "", received=True)

@@ -12,14 +12,15 @@ from contextlib import suppress
 from functools import partial
 from itertools import zip_longest
 from queue import SimpleQueue
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from otelhealth.server.otlp import Refusal
-from otelhealth.server.unpack import TooLargeError, unpacked
-from otelhealth.spool import SignalName, SpoolFullError
+from otelhealth.spool import Letter, SignalName
+from otelhealth.telemetry.content import is_json
 from otelhealth.telemetry.follower import Follower
 from otelhealth.telemetry.reading import check
 from otelhealth.telemetry.reading_json import check_json
+from otelhealth.telemetry.unpack import TooLargeError, unpacked
 
 PATIENCE = 8.0  # s within which one is kept: senders wait for 10 s
 FULL = Refusal(503, "the spool is full: what it holds is delivered first", wait=5)
@@ -29,41 +30,22 @@ BROKEN = Refusal(503, "the agent could not take it; the reason is in its log", w
 _ROUND = 64  # requests
 
 
-class Incoming(NamedTuple):
-    """A request as it came."""
-
-    signal: SignalName
-    body: bytes
-    content_type: str
-    content_encoding: str
-    is_json: bool
-
-
 class Spool(Protocol):
     """Where requests wait until they are delivered."""
 
     @property
     def signals(self) -> Collection[SignalName]: ...
 
-    def put(  # noqa: PLR0913 - a request, as it stands on the wire
-        self,
-        signal: SignalName,
-        body: bytes,
-        content_type: str,
-        content_encoding: str = "",
-        *,
-        received: bool = False,
-        items: int = 0,
-    ) -> None: ...
+    def keep_received(self, letters: Sequence[Letter]) -> Sequence[bool]: ...
 
 
 class _Waiting:
     """A request, and its sender, who may be gone before it is looked at."""
 
-    __slots__ = ("answer", "given_up", "incoming")
+    __slots__ = ("answer", "given_up", "letter")
 
-    def __init__(self, incoming: Incoming, answer: asyncio.Future[Refusal | None]) -> None:
-        self.incoming = incoming
+    def __init__(self, letter: Letter, answer: asyncio.Future[Refusal | None]) -> None:
+        self.letter = letter
         self.answer = answer
         self.given_up = False
 
@@ -88,9 +70,9 @@ class Intake:
         """Once nobody waits any more."""
         self._rounds.put(())
 
-    async def take(self, incoming: Incoming) -> Refusal | None:
+    async def take(self, letter: Letter) -> Refusal | None:
         """None once the request is kept."""
-        waiting = _Waiting(incoming, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(letter, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._begin_round()
         try:
@@ -118,32 +100,43 @@ class Intake:
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         while together := self._rounds.get():
-            answers: list[Refusal | None] = []
+            answers: Sequence[Refusal | None] = ()
             try:
-                answers.extend(SLOW if each.given_up else self._take(each.incoming) for each in together)
+                answers = self._take(together)
             finally:
-                ended = partial(self._end_round, together, answers, broken=len(answers) < len(together))
+                ended = partial(self._end_round, together, answers, broken=not answers)
                 with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
                     loop.call_soon_threadsafe(ended)
 
-    def _take(self, incoming: Incoming) -> Refusal | None:
-        signal = incoming.signal
+    def _take(self, together: Sequence[_Waiting]) -> list[Refusal | None]:
+        """Keeps what is sound with one commit."""
+        answers = [SLOW if waiting.given_up else self._refuses(waiting.letter) for waiting in together]
+        sound = [number for number, refusal in enumerate(answers) if refusal is None]
+        letters = [together[number].letter for number in sound]
+        for number, fits in zip(sound, self._keep(letters), strict=True):
+            letter = together[number].letter
+            if not fits:
+                answers[number] = FULL
+            elif letter.signal == "metrics":
+                self._follower.follow(letter)
+        return answers
+
+    def _refuses(self, letter: Letter) -> Refusal | None:
         try:
-            plain = unpacked(incoming.body, incoming.content_encoding, self._body_size)
-            if incoming.is_json:
-                check_json(plain, signal)
+            plain = unpacked(letter.body, letter.content_encoding, self._body_size)
+            if is_json(letter.content_type):
+                check_json(plain, letter.signal)
             else:
                 check(plain)
         except TooLargeError:
             return TOO_LARGE
         except ValueError as error:
-            return Refusal(400, f"this is no OTLP request for {signal}: {error}")
-        if self._spool is not None and signal in self._spool.signals:
-            try:
-                encoding = incoming.content_encoding
-                self._spool.put(signal, incoming.body, incoming.content_type, encoding, received=True)
-            except SpoolFullError:
-                return FULL
-        if signal == "metrics":
-            self._follower.follow(plain, is_json=incoming.is_json)
+            return Refusal(400, f"this is no OTLP request for {letter.signal}: {error}")
         return None
+
+    def _keep(self, letters: Sequence[Letter]) -> list[bool]:
+        """For each whether it is kept, or need not be."""
+        spool = self._spool
+        sent = [letter for letter in letters if spool is not None and letter.signal in spool.signals]
+        kept = iter(spool.keep_received(sent) if spool is not None and sent else ())
+        return [spool is None or letter.signal not in spool.signals or next(kept) for letter in letters]

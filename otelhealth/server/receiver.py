@@ -32,8 +32,9 @@ class Receiver:
         self._telemetry = telemetry
         self._refused: Counter[str] = Counter()
         self._taken: Counter[SignalName] = Counter()
-        self._follower = Follower(Requests(telemetry.windows, clock))
-        self._intake = Intake(telemetry.spool, self._follower, settings.limits.body_size)
+        most = settings.limits.body_size
+        self._follower = Follower(Requests(telemetry.windows, clock), most)
+        self._intake = Intake(telemetry.spool, self._follower, most)
         app = Ingest(settings.limits, auth, self._intake, self._count, clock)
         self._server = Server(app, settings, setting="telemetry.receive", refuse=self._ended)
 

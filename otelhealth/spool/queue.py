@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from otelhealth.spool.file import File, size_of
 from otelhealth.spool.letter import Content, Letter, SpoolFullError
@@ -64,6 +65,23 @@ class Queue:
                     return
                 else:
                     return
+
+    def put_received(self, letters: Sequence[Letter]) -> list[bool]:
+        """Keep them together, as many as have room; for each whether it had. See `put`."""
+        with self._lock:
+            shelf = self._shelf()
+            shelf.keep_time()
+            numbered = [letter._replace(number=shelf.next_number(), at=shelf.ages.now()) for letter in letters]
+            for file, most in shelf.writable():
+                try:
+                    fitting = self._fitting(file, most, numbered)
+                    file.exchange(fitting)
+                except sqlite3.Error as error:
+                    shelf.fail(error)
+                else:
+                    kept = {letter.number for letter in fitting}
+                    return [letter.number in kept for letter in numbered]
+        return [False] * len(letters)
 
     def take(self, signal: SignalName) -> Letter | None:
         """The oldest of a signal that is young enough; its place is kept until `settle` or `release`."""
@@ -141,8 +159,17 @@ class Queue:
             self._opened.abandon()
             self._opened = None
 
-    def _make_room(self, file: File, most: int, letter: Letter) -> None:
-        size = size_of(letter)
+    def _fitting(self, file: File, most: int, letters: Sequence[Letter]) -> list[Letter]:
+        """Those that there is room for, one beside the other."""
+        fitting: list[Letter] = []
+        for letter in letters:
+            with suppress(SpoolFullError):
+                self._make_room(file, most, letter, sum(map(size_of, fitting)))
+                fitting.append(letter)
+        return fitting
+
+    def _make_room(self, file: File, most: int, letter: Letter, beside: int = 0) -> None:
+        size = size_of(letter) + beside
         if letter.received and file.size(received=True) + size > most * RECEIVED_SHARE:
             raise SpoolFullError("the spool is full", "raise telemetry.otlp.spool.max_size")
         while file.size() + size > most:

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.records import ExportRecord, SignalRecord
@@ -78,6 +78,13 @@ class Spool:
             raise KeyError(letter.signal)
         self.queue.put(letter)
         self._wake(letter.signal)
+
+    def keep_received(self, letters: Sequence[Letter]) -> list[bool]:
+        """Keep requests that were received in one commit; for each whether there was room for it. See `put`."""
+        kept = self.queue.put_received(letters)
+        for signal in {letter.signal for letter, fits in zip(letters, kept, strict=True) if fits}:
+            self._wake(signal)
+        return kept
 
     def path(self) -> str:
         """The file that it has, "" for memory; opens it where nobody has yet."""

@@ -36,7 +36,7 @@ class OtlpContent:
     def count(self, letter: Letter) -> int:
         try:
             body = letter.plain().body
-            if _is_json(letter.content_type):
+            if is_json(letter.content_type):
                 return _count_json(json.loads(body), _NAMES[letter.signal])
             return _count(body, _NUMBERS[letter.signal])
         except _UNREADABLE:
@@ -45,7 +45,7 @@ class OtlpContent:
     def halves(self, letter: Letter) -> tuple[Letter, ...]:
         try:
             plain = letter.plain()
-            if _is_json(letter.content_type):
+            if is_json(letter.content_type):
                 parts = [
                     json.dumps(half).encode() for half in _halve_json(json.loads(plain.body), _NAMES[letter.signal])
                 ]
@@ -62,7 +62,7 @@ class OtlpContent:
         return count, self._redact(said)
 
     def _rejected(self, content_type: str, answer: bytes) -> tuple[int, str]:
-        if not _is_json(content_type):
+        if not is_json(content_type):
             return rejected(answer)
         try:
             partial = json.loads(answer).get("partialSuccess") or {}
@@ -77,7 +77,7 @@ class OtlpContent:
 
     def _reason(self, content_type: str, answer: bytes) -> str:
         try:
-            if _is_json(content_type):
+            if is_json(content_type):
                 return str(json.loads(answer).get("message", ""))
             if content_type.startswith("text/plain"):
                 return answer.decode(errors="replace").strip()
@@ -86,8 +86,8 @@ class OtlpContent:
             return ""
 
 
-def _is_json(content_type: str) -> bool:
-    return content_type.startswith("application/json")
+def is_json(content_type: str) -> bool:
+    return content_type.lower().startswith("application/json")
 
 
 def _payloads(data: bytes, numbers: tuple[int, ...]) -> Iterator[tuple[int, bytes]]:

@@ -7,9 +7,12 @@ import threading
 from contextlib import suppress
 from queue import SimpleQueue
 
+from otelhealth.spool import Letter
+from otelhealth.telemetry.content import is_json
 from otelhealth.telemetry.reading import read
 from otelhealth.telemetry.reading_json import read_json
 from otelhealth.telemetry.requests import Requests
+from otelhealth.telemetry.unpack import unpacked
 
 _ROOM = 32 * 2**20  # bytes that may wait to be read
 log = logging.getLogger("otelhealth.receive")
@@ -18,9 +21,10 @@ log = logging.getLogger("otelhealth.receive")
 class Follower:
     """From `start` to `stop`; `follow` is called by one thread."""
 
-    def __init__(self, requests: Requests) -> None:
+    def __init__(self, requests: Requests, body_size: int) -> None:
         self._requests = requests
-        self._waiting: SimpleQueue[tuple[bytes, bool] | None] = SimpleQueue()
+        self._body_size = body_size
+        self._waiting: SimpleQueue[Letter | None] = SimpleQueue()
         self._came = self._read = 0  # bytes: each is written by one thread
         self._behind = False
 
@@ -31,20 +35,19 @@ class Follower:
         """Without waiting for it."""
         self._waiting.put(None)
 
-    def follow(self, body: bytes, *, is_json: bool) -> None:
-        """A request for metrics, unpacked."""
-        behind = self._came - self._read + len(body) > _ROOM
-        if behind != self._behind:
-            self._behind = behind
-            if behind:
-                log.warning("metrics come faster than they can be read: they go on, `performance` misses some")
+    def follow(self, letter: Letter) -> None:
+        """A sound request for metrics."""
+        behind = self._came - self._read + len(letter.body) > _ROOM
+        if behind and not self._behind:
+            log.warning("metrics come faster than they can be read: they go on, `performance` misses some")
+        self._behind = behind
         if not behind:
-            self._came += len(body)
-            self._waiting.put((body, is_json))
+            self._came += len(letter.body)
+            self._waiting.put(letter)
 
     def _work(self) -> None:
-        while (waiting := self._waiting.get()) is not None:
-            body, is_json = waiting
+        while (letter := self._waiting.get()) is not None:
             with suppress(ValueError):  # odd inside: that is for the one whom the request is meant for
-                self._requests.take(read_json(body) if is_json else read(body))
-            self._read += len(body)
+                body = unpacked(letter.body, letter.content_encoding, self._body_size)
+                self._requests.take(read_json(body) if is_json(letter.content_type) else read(body))
+            self._read += len(letter.body)

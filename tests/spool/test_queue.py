@@ -127,6 +127,16 @@ def test_the_agents_own_gives_way_to_what_is_received(opened: Opened) -> None:
     assert queue.tallies["metrics"].dropped == {"size": 7}
 
 
+def test_what_is_received_together_is_kept_together_as_much_as_has_room(opened: Opened) -> None:
+    queue = opened(max_size="1MiB")
+    queue.put(letter(b"own"))
+    sizes = {b"a": 300_000, b"b": 500_000, b"c": 400_000, b"d": 1_000}
+    together = [letter(body * size, received=True) for body, size in sizes.items()]
+    assert queue.put_received(together) == [True, False, True, True]
+    assert [body[:1] for body in drained(queue)] == [b"o", b"a", b"c", b"d"]
+    assert queue.put_received(together[1:2]) == [True]
+
+
 def test_what_is_too_old_goes_also_what_was_received(opened: Opened, caplog: pytest.LogCaptureFixture) -> None:
     clock = ManualClock()
     queue = opened(clock=clock, max_age="1h")
