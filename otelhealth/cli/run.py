@@ -72,7 +72,6 @@ async def _serve(config: Config, sources: Sources, process_log: ProcessLog) -> N
     reloads: set[asyncio.Task[None]] = set()
     agent = Agent(config, sources=sources)
     process_log.open(config.log, agent.telemetry.resource, agent.redact)
-    process_log.open(config.log, agent.telemetry.resource, agent.redact)
 
     def reload() -> None:
         task = loop.create_task(agent.reload())

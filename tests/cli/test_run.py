@@ -123,6 +123,15 @@ def test_sighup_reloads(tmp_path: Path) -> None:
         assert process.poll() is None
 
 
+def test_a_line_of_the_log_is_written_once(tmp_path: Path) -> None:
+    write(tmp_path)
+    with running(tmp_path) as (process, url):
+        until(lambda: get(f"{url}/health")["status"] == "healthy")
+        process.terminate()
+        _, said = process.communicate(timeout=20)
+    assert said.count("load: unknown -> ") == 1
+
+
 def test_a_bad_configuration_ends_run_with_2_and_names_the_place(tmp_path: Path) -> None:
     file = write(tmp_path, "api: {kind: htpp}")
     done = subprocess.run(
