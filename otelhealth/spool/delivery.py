@@ -17,7 +17,7 @@ from otelhealth.spool.verdict import Fate, Verdict
 from otelhealth.units import duration_text
 
 MOST_PAUSE = 10.0  # s between two attempts, unless the receiver asks for more
-SAY_AGAIN = 3600.0  # s after which a loss of the same kind is told once more
+SAY_AGAIN = 300.0  # s after which the same is told once more
 log = logging.getLogger("otelhealth.spool")
 
 
@@ -43,7 +43,8 @@ class Delivery:
         self._aborted = False
         self._failures = 0
         self._doubtful = -1  # number of the request whose answer was lost
-        self._said: dict[str, float] = {}
+        self._said: dict[str, float] = {}  # when
+        self._told = False  # whether the present trouble stands in the log
         self.trouble: Trouble | None = None
         self.oldest: float | None = None  # when the request came that is next, in seconds of the spool's clock
         self._thread = threading.Thread(target=self._work, name=f"otelhealth-spool-{signal}", daemon=True)
@@ -130,7 +131,7 @@ class Delivery:
         if self.trouble is None or self.trouble.error_type != verdict.error_type:
             since = self.trouble.since if self.trouble else self._clock.time()
             self.trouble = Trouble(verdict.error_type, f"{verdict.said}; {verdict.remedy}", since)
-            self._say(f"held {verdict.error_type}", f"{verdict.said}, what comes is kept", verdict.remedy)
+            self._told |= self._say(f"held {verdict.error_type}", f"{verdict.said}, what comes is kept", verdict.remedy)
         self._failures += 1
         pause = min(MOST_PAUSE, 2.0 ** min(self._failures - 1, 10))
         return max(pause * random.uniform(0.5, 1.0), verdict.pause)  # noqa: S311 - spreads attempts
@@ -141,20 +142,24 @@ class Delivery:
         self._tally.requests["rejected"] += 1
         items = letter.items or self._content.count(letter)
         self._queue.lose(letter, items, "poison", verdict.error_type)
+        self._recover()
         self._say(f"poison {verdict.error_type}", f"{verdict.said}, items dropped: {items}", verdict.remedy)
 
     def _recover(self) -> None:
+        """The receiver takes requests, or at least judges them."""
         self._failures = 0
-        if self.trouble is not None:
-            lasted = duration_text(max(0.0, self._clock.time() - self.trouble.since))
+        trouble, self.trouble = self.trouble, None
+        if trouble is not None and self._told:
+            self._told = False
+            lasted = duration_text(max(0.0, self._clock.time() - trouble.since))
             waiting, _ = self._queue.used(self._signal)
             log.warning("export of %s works again after %s; requests waiting: %d", self._signal, lasted, waiting)
-            self.trouble = None
-            self._said = {kind: at for kind, at in self._said.items() if not kind.startswith("held")}
 
-    def _say(self, kind: str, sentence: str, remedy: str) -> None:
-        """Once, and again after an hour."""
+    def _say(self, kind: str, sentence: str, remedy: str) -> bool:
+        """Not more often than every few minutes: a receiver may change its mind with each request."""
         now = time.monotonic()
-        if now - self._said.get(kind, -SAY_AGAIN) >= SAY_AGAIN:
-            self._said[kind] = now
-            log.error("export of %s: %s; %s (further ones are only counted)", self._signal, sentence, remedy)
+        if now - self._said.get(kind, -SAY_AGAIN) < SAY_AGAIN:
+            return False
+        self._said[kind] = now
+        log.error("export of %s: %s; %s (further ones are only counted)", self._signal, sentence, remedy)
+        return True

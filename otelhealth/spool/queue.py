@@ -6,7 +6,6 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from otelhealth.spool.file import File, size_of
 from otelhealth.spool.letter import Content, Letter, SpoolFullError
@@ -27,6 +26,7 @@ class Queue:
         self._settings = settings
         self._content = content
         self._opened: Shelf | None = None
+        self._closed = False
         self._lock = threading.RLock()
         self._busy: dict[SignalName, int] = {}  # numbers that are being sent
         self._said: set[str] = set()
@@ -52,19 +52,18 @@ class Queue:
             shelf = self._shelf()
             shelf.keep_time()
             letter = letter._replace(number=shelf.next_number(), at=shelf.ages.now())
-            for file, most in shelf.writable():
+            for file, most in () if self._closed else shelf.writable():
                 try:
-                    self._make_room(file, most, letter)
+                    if not self._has_room(file, most, letter):
+                        break
                     file.add(letter)
                 except sqlite3.Error as error:
                     shelf.fail(error)
-                except SpoolFullError:
-                    if letter.received:
-                        raise
-                    self._drop(letter, "size")
-                    return
                 else:
                     return
+        if letter.received:
+            raise SpoolFullError("the spool is full", "raise telemetry.otlp.spool.max_size")
+        self._drop(letter, "size")
 
     def put_received(self, letters: Sequence[Letter]) -> list[bool]:
         """Keep them together, as many as have room; for each whether it had. See `put`."""
@@ -72,7 +71,7 @@ class Queue:
             shelf = self._shelf()
             shelf.keep_time()
             numbered = [letter._replace(number=shelf.next_number(), at=shelf.ages.now()) for letter in letters]
-            for file, most in shelf.writable():
+            for file, most in () if self._closed else shelf.writable():
                 try:
                     fitting = self._fitting(file, most, numbered)
                     file.exchange(fitting)
@@ -88,9 +87,9 @@ class Queue:
         while True:
             with self._lock:
                 shelf = self._shelf()
-                letter = shelf.first(signal)
+                letter = None if self._closed else shelf.first(signal)
                 if letter is None:
-                    if not any(file.size() for file in shelf.files()):
+                    if not self._closed and not any(file.size() for file in shelf.files()):
                         self._said.clear()
                         shelf.give_back()
                     return None
@@ -108,7 +107,8 @@ class Queue:
         """It is delivered, or can never be."""
         with self._lock:
             self._busy.pop(letter.signal, None)
-            self._shelf().forget(letter)
+            if not self._closed:
+                self._shelf().forget(letter)
 
     def split(self, letter: Letter, halves: tuple[Letter, ...]) -> bool:
         """Let its halves stand in its place; False where that has been done too often."""
@@ -119,7 +119,8 @@ class Queue:
         parts = [half._replace(number=number, at=letter.at) for half, number in zip(halves, numbers, strict=True)]
         with self._lock:
             self._busy.pop(letter.signal, None)
-            self._shelf().replace(letter, parts)
+            if not self._closed:
+                self._shelf().replace(letter, parts)
         return True
 
     def lose(self, letter: Letter, items: int, reason: Reason, error_type: str) -> None:
@@ -145,10 +146,11 @@ class Queue:
         return (self._opened.path, self._opened.problem) if self._opened else ("", "")
 
     def close(self) -> None:
-        """What waits stays on disk; what is in memory is lost, and said."""
+        """What waits stays on disk; what is in memory is lost, and said. From now on nothing is taken or given."""
         with self._lock:
-            if self._opened is not None:
+            if self._opened is not None and not self._closed:
                 self._opened.close()
+            self._closed = True
 
     def forked(self) -> None:
         """In a forked child: what waits is the parent's."""
@@ -163,21 +165,22 @@ class Queue:
         """Those that there is room for, one beside the other."""
         fitting: list[Letter] = []
         for letter in letters:
-            with suppress(SpoolFullError):
-                self._make_room(file, most, letter, sum(map(size_of, fitting)))
+            if self._has_room(file, most, letter, sum(map(size_of, fitting))):
                 fitting.append(letter)
         return fitting
 
-    def _make_room(self, file: File, most: int, letter: Letter, beside: int = 0) -> None:
+    def _has_room(self, file: File, most: int, letter: Letter, beside: int = 0) -> bool:
+        """Whether there is, or could be made, in place of the oldest of the agent's own."""
         size = size_of(letter) + beside
         if letter.received and file.size(received=True) + size > most * RECEIVED_SHARE:
-            raise SpoolFullError("the spool is full", "raise telemetry.otlp.spool.max_size")
+            return False
         while file.size() + size > most:
             oldest = file.oldest_own(self._busy.values())
             if oldest is None:
-                raise SpoolFullError("the spool is full", "raise telemetry.otlp.spool.max_size")
+                return False
             file.forget(oldest)
             self._drop(oldest, "size")
+        return True
 
     def _drop(self, letter: Letter, reason: Reason) -> None:
         self.lose(letter, letter.items or self._content.count(letter), reason, reason)

@@ -31,9 +31,7 @@ class Shelf:
         self._most = max_size
         self._least = max_size if place is None else min(max_size, MOST_IN_MEMORY)
         self._next_try = 0.0
-        self._done: dict[
-            SignalName, int
-        ] = {}  # up to which number of a signal the disk did not let go of the delivered
+        self._done: dict[SignalName, int] = {}  # the last of each signal that is delivered and still stands on the disk
         self.problem = ""  # why the disk is not used
         # above all that a disk may hold which can be used only later
         self._last = int(clock.time() * 1000) * STEP if place is not None else 0
@@ -65,8 +63,10 @@ class Shelf:
         """Where to put a request, best first, each with the bytes it may hold."""
         if self.problem and self._clock.monotonic() >= self._next_try:
             self._return()
-        if self._disk is not None and not self.problem:
-            yield self._disk, self._most
+        if (disk := self._disk) is not None and not self.problem:
+            yield disk, self._most
+            if self._disk is not None and self._disk is not disk:  # which was damaged
+                yield self._disk, self._most
         yield self._memory, self._least
 
     def first(self, signal: SignalName) -> Letter | None:
@@ -111,7 +111,6 @@ class Shelf:
 
     def fail(self, error: Exception) -> None:
         """The disk refused: memory has to do. A damaged file is moved aside and a new one begun at once."""
-        self._next_try = self._clock.monotonic() + RETRY
         if isinstance(error, sqlite3.Error) and is_corrupt(error):
             waiting = sum(size.letters for size in self._disk.used.values()) if self._disk else 0
             try:
@@ -124,6 +123,7 @@ class Shelf:
         if not self.problem:
             most = size_text(self._least)
             log.error("the spool cannot use its disk (%s): it keeps %s in memory, which a crash loses", error, most)
+            self._next_try = self._clock.monotonic() + RETRY
         self.problem = str(error)
 
     def give_back(self) -> None:

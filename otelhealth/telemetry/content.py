@@ -24,7 +24,7 @@ _NAMES: dict[SignalName, Sequence[tuple[str, ...]]] = {
     "logs": (("resourceLogs",), ("scopeLogs",), ("logRecords",)),
 }
 _REJECTED = ("rejectedSpans", "rejectedDataPoints", "rejectedLogRecords")
-_UNREADABLE = (ValueError, IndexError, TypeError, AttributeError, RecursionError)
+_UNREADABLE = (ValueError, IndexError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 class OtlpContent:

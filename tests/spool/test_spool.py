@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from otelhealth.spool import Letter, Otlp, Spool, SpoolSettings
+from otelhealth.spool import Letter, Otlp, Spool, SpoolFullError, SpoolSettings
 from otelhealth.spool.place import Place
 from otelhealth.spool.settings import SIGNALS, SignalName
 from otelhealth.telemetry.content import OtlpContent
@@ -99,6 +99,32 @@ def test_a_held_queue_is_said_once_with_status_and_remedy_and_delivered_later(
     assert caplog.messages[1].startswith("export of traces works again after ")
     record = spool.record()["signals"]["traces"]
     assert (record["retried"], sum(record["dropped"].values())) == (1, 0)
+
+
+def test_a_receiver_that_changes_its_mind_with_each_request_does_not_fill_the_log(
+    opened: Open, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.answers = [Answer(429), Answer(), Answer(429), Answer()]
+    with caplog.at_level(logging.WARNING, "otelhealth"):
+        spool = opened()
+        put(spool, b"1", b"2")
+        eventually(lambda: spool.record()["signals"]["traces"]["sent"] == 2)
+    assert spool.record()["signals"]["traces"]["retried"] == 2
+    assert [message.split(";")[0] for message in caplog.messages][:1] == [
+        "export of traces: the receiver answered 429, what comes is kept"
+    ]
+    assert len(caplog.messages) == 2
+
+
+def test_after_the_end_nothing_is_taken_any_more(opened: Open) -> None:
+    spool = opened()
+    put(spool, b"1")
+    eventually(lambda: spool.record()["signals"]["traces"]["sent"] == 1)
+    assert spool.close(1)
+    put(spool, b"2")
+    assert spool.record()["signals"]["traces"]["dropped"]["size"] == 1
+    with pytest.raises(SpoolFullError):
+        spool.put("traces", b"3", PROTOBUF, received=True)
 
 
 def test_a_refused_request_is_dropped_counted_said_once_and_holds_nothing_up(
