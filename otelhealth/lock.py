@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import weakref
 from pathlib import Path
 
 
 class Lock:
-    """The lock of the file at `path`."""
+    """The lock of the file at `path`. A forked child has none of its parent's: it could outlive it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(path.name + ".lock")
@@ -31,6 +32,7 @@ class Lock:
         os.truncate(file, 0)
         os.write(file, f"{os.getpid()}\n".encode())
         self._file = file
+        _held.add(self)
         return True
 
     def release(self, *, remove: bool = False) -> None:
@@ -41,12 +43,25 @@ class Lock:
             self._path.unlink(missing_ok=True)
         os.close(self._file)
         self._file = None
+        _held.discard(self)
 
     def _is_there(self, file: int) -> bool:
         try:
             return os.path.samestat(os.fstat(file), self._path.stat())
         except FileNotFoundError:
             return False
+
+
+_held: weakref.WeakSet[Lock] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for lock in list(_held):
+        lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _lock(file: int) -> None:
