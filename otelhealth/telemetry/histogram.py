@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _ACCURACY = 0.005
 _GAMMA = (1 + _ACCURACY) / (1 - _ACCURACY)
@@ -37,6 +37,13 @@ class Histogram:
         self.buckets[index] = self.buckets.get(index, 0) + count
         self.count += count
         self.sum += value * count
+
+    def include(self, buckets: Mapping[int, int], seconds: float) -> None:
+        """Counts by bucket of durations that together took so many seconds."""
+        for index, count in buckets.items():
+            self.buckets[index] = self.buckets.get(index, 0) + count
+            self.count += count
+        self.sum += seconds
 
     def remove(self, other: Histogram) -> None:
         """Take away what `other` had given."""

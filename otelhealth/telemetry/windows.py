@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from otelhealth.clock import Clock
 from otelhealth.records import ErrorRates, ResponseTimes
@@ -17,6 +19,25 @@ SLOTS = 90
 SPAN = 300  # seconds
 SPANS = 288
 Snapshot = dict[str, list[tuple[int, int, int]]]  # source -> (span, requests, failed)
+
+
+class Part(NamedTuple):
+    """Requests of one source that ended in one slot: what processes of one service tell each other."""
+
+    source: str
+    slot: int
+    failed: int
+    seconds: float  # that they took together
+    buckets: Mapping[int, int]
+
+
+class Count(NamedTuple):
+    """Requests of one source that ended in one span."""
+
+    source: str
+    span: int
+    requests: int
+    failed: int
 
 
 class _Slot:
@@ -55,6 +76,17 @@ class _Window:
         slot.failed += failed
         span[1] += failed
 
+    def include(self, part: Part) -> None:
+        slot = self.slots.get(part.slot) or self.slots.setdefault(part.slot, _Slot())
+        slot.histogram.include(part.buckets, part.seconds)
+        slot.failed += part.failed
+        self.total.include(part.buckets, part.seconds)
+
+    def count(self, number: int, requests: int, failed: int) -> None:
+        span = self.spans.setdefault(number, [0, 0])
+        span[0] += requests
+        span[1] += failed
+
     def roll(self, now: float) -> None:
         """Let go of what is older than its window, or in the future of a clock that was set back."""
         newest = int(now // SLOT)
@@ -78,6 +110,8 @@ class Windows:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._windows: dict[str, _Window] = {}
+        self._own: dict[str, _Window] | None = None  # of all that what came in here, once it is shared
+        self._fresh: dict[str, _Window] = {}  # and of that what came in since the last `take`
         self._lock = threading.Lock()
 
     def add(self, source: str, duration: float, failed: bool) -> None:
@@ -87,9 +121,10 @@ class Windows:
     def merge(self, source: str, parts: Iterable[tuple[float, int]], failed: int, total: float | None = None) -> None:
         """Requests that ended just now as (seconds, how many), `failed` of them failed; together they took `total`
         seconds, where that is known better than from the parts."""
+        now, told = self._clock.time(), list(parts)
         with self._lock:
-            window = self._windows.get(source) or self._windows.setdefault(source, _Window())
-            window.add(self._clock.time(), parts, failed, total)
+            for windows in self._here():
+                _of(windows, source).add(now, told, failed, total)
 
     def performance(self, now: float) -> tuple[ResponseTimes, ErrorRates, int, str | None]:
         """Figures of the best source that has requests in the 15 minutes before `now` (Unix seconds): times, rates,
@@ -127,11 +162,60 @@ class Windows:
 
     def restore(self, snapshot: Mapping[str, Iterable[Iterable[int]]]) -> None:
         """Take up the counts of an earlier process."""
+        counts = [Count(source, *span) for source, spans in snapshot.items() for span in spans]
         with self._lock:
-            for source, spans in snapshot.items():
-                window = self._windows.setdefault(source, _Window())
-                for number, requests, failed in spans:
-                    span = window.spans.setdefault(number, [0, 0])
-                    span[0] += requests
-                    span[1] += failed
-                window.roll(self._clock.time())
+            for windows in self._here():
+                _count(windows, counts)
+                for window in windows.values():
+                    window.roll(self._clock.time())
+
+    def share(self) -> None:
+        """Tell others what comes in here: all that is there now, and from now on.
+
+        Once more, it is told from the beginning, and what others told is forgotten.
+        """
+        with self._lock:
+            if self._own is None:
+                self._own = copy.deepcopy(self._windows)
+            else:
+                self._windows = copy.deepcopy(self._own)
+            self._fresh = copy.deepcopy(self._own)
+
+    def take(self) -> tuple[list[Part], list[Count]]:
+        """What is to be told to others, once; nothing before `share`."""
+        with self._lock:
+            fresh, self._fresh = self._fresh, {}
+        parts = [
+            Part(source, number, slot.failed, slot.histogram.sum, slot.histogram.buckets)
+            for source, window in fresh.items()
+            for number, slot in window.slots.items()
+        ]
+        spans = ((source, *item) for source, window in fresh.items() for item in window.spans.items())
+        return parts, [Count(source, number, *span) for source, number, span in spans]
+
+    def include(self, parts: Sequence[Part], counts: Sequence[Count] | None) -> None:
+        """What others told: `parts` since the last time, and where they changed all the day's `counts` that anybody
+        told, this one too."""
+        now = self._clock.time()
+        with self._lock:
+            for part in parts:
+                _of(self._windows, part.source).include(part)
+            if counts is not None:
+                for source, window in self._windows.items():
+                    window.spans = copy.deepcopy(self._fresh[source].spans) if source in self._fresh else {}
+                _count(self._windows, counts)
+            for window in self._windows.values():
+                window.roll(now)
+
+    def _here(self) -> list[dict[str, _Window]]:
+        """Where goes what comes in."""
+        return [self._windows] if self._own is None else [self._windows, self._own, self._fresh]
+
+
+def _of(windows: dict[str, _Window], source: str) -> _Window:
+    return windows.get(source) or windows.setdefault(source, _Window())
+
+
+def _count(windows: dict[str, _Window], counts: Iterable[Count]) -> None:
+    for source, *count in counts:
+        _of(windows, source).count(*count)

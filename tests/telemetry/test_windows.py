@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from otelhealth.clock import ManualClock
 from otelhealth.telemetry.histogram import Histogram, bucket, middle
-from otelhealth.telemetry.windows import APPLICATION, HTTP_CHECKS, Windows
+from otelhealth.telemetry.windows import APPLICATION, HTTP_CHECKS, Count, Part, Windows
 
 Draw = Callable[[random.Random], float]
 
@@ -137,3 +138,83 @@ def test_a_histogram_gives_back_what_was_added(kept: list[float], taken: list[fl
     total.remove(part)
     assert (total.buckets, total.count) == (alone.buckets, alone.count)
     assert total.quantiles((0.5, 0.99)) == alone.quantiles((0.5, 0.99))
+
+
+class Told:
+    """What processes told each other, as the file between them keeps it."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[int, Part]] = []  # with who told it
+        self.counts: dict[tuple[str, int], list[int]] = {}
+        self.heard: dict[int, int] = {}
+
+    def exchange(self, number: int, windows: Windows) -> None:
+        parts, counts = windows.take()
+        self.parts += [(number, part) for part in parts]
+        for source, span, requests, failed in counts:
+            kept = self.counts.setdefault((source, span), [0, 0])
+            kept[0] += requests
+            kept[1] += failed
+        fresh = self.parts[self.heard.get(number, 0) :]
+        self.heard[number] = len(self.parts)
+        told = [Count(source, span, *kept) for (source, span), kept in self.counts.items()]
+        windows.include([part for teller, part in fresh if teller != number], told)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("request"), st.integers(0, 2), st.floats(0.001, 10), st.booleans()),
+            st.tuples(st.just("exchange"), st.integers(0, 2)),
+            st.tuples(st.just("wait"), st.integers(1, 400)),
+        ),
+        max_size=60,
+    )
+)
+def test_processes_that_tell_each_other_know_what_one_that_saw_everything_knows(steps: list[tuple[Any, ...]]) -> None:
+    clock, told = ManualClock(), Told()
+    single, several = Windows(clock), [Windows(clock) for _ in range(3)]
+    for each in several:
+        each.share()
+    for step in steps:
+        match step:
+            case ("request", number, duration, failed):
+                for each in (single, several[number]):
+                    each.add(APPLICATION, duration, failed)
+            case ("exchange", number):
+                told.exchange(number, several[number])
+            case (_, seconds):
+                clock.advance(seconds)
+    for _ in range(2):
+        for number, each in enumerate(several):
+            told.exchange(number, each)
+    times, *others = single.performance(clock.time())
+    for each in several:
+        found, *same = each.performance(clock.time())
+        assert found == pytest.approx(times)
+        assert same == others
+
+
+def known(windows: Windows, clock: ManualClock) -> tuple[int, int]:
+    """Requests of 15 minutes, and errors of the day."""
+    _, rates, requests, _ = windows.performance(clock.time())
+    return requests, rates["total_errors_24h"]
+
+
+def test_a_day_that_was_kept_is_told_to_others_and_a_new_file_hears_what_came_in_here_alone() -> None:
+    clock, told = ManualClock(), Told()
+    first, second = Windows(clock), Windows(clock)
+    first.restore({APPLICATION: [(int(clock.time() // 300) - 5, 100, 7)]})
+    first.add(APPLICATION, 0.1, failed=True)
+    for number, each in enumerate((first, second)):
+        each.share()
+        each.add(APPLICATION, 0.2, failed=False)
+        told.exchange(number, each)
+    told.exchange(0, first)
+    assert [known(each, clock) for each in (first, second)] == [(3, 8)] * 2
+    anew = Told()
+    for number, each in enumerate((first, second)):
+        each.share()
+        anew.exchange(number, each)
+    anew.exchange(0, first)
+    assert [known(each, clock) for each in (first, second)] == [(3, 8)] * 2
