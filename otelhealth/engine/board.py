@@ -37,6 +37,7 @@ class Board:
     def __init__(self, settings: StatusSettings | None = None) -> None:
         self.states: dict[str, CheckState] = {}
         self.revision = 0
+        self.touched: set[str] | None = None  # names since a reader took them; None: nobody reads
         self._draining = False
         self._settings = settings or StatusSettings()
         self._maintenance = Maintenance(self._settings.maintenance)
@@ -83,6 +84,7 @@ class Board:
             self._groups.leave(state.check)
             self._standings.put(name, None)
             self.revision += 1
+            self._note(name)
 
     def touch(self, name: str) -> None:
         """A state may have moved."""
@@ -96,6 +98,7 @@ class Board:
         self.revision += news
         if state.fresh_until < self._next_sweep and not state.overdue:
             self._next_sweep = state.fresh_until
+        self._note(name)
 
     def sweep(self, now: float) -> list[StateChange]:
         """Let pass what time does: stale states, maintenance windows."""
@@ -118,6 +121,7 @@ class Board:
         """The wall clock was set by `seconds`."""
         for state in self.states.values():
             state.shift(seconds)
+            self._note(state.name)
         self._next_sweep = float("-inf")
 
     def view(self) -> View:
@@ -167,6 +171,10 @@ class Board:
             return None
         explained = self.explained_by(name)
         return state.record(now, running=running, maintenance=self.in_maintenance(name), explained_by=explained)
+
+    def _note(self, name: str) -> None:
+        if self.touched is not None:
+            self.touched.add(name)
 
     def _judge(self) -> View:
         starting, standings = self.starting, self._standings

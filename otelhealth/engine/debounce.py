@@ -143,6 +143,12 @@ class Debounce:
         grace = max(2 * check.every, check.longest_run) if check.grace is None else check.grace
         return (check.every if self._cron is None else self._cron.after(moment) - moment) + grace
 
+    def due(self) -> float | None:
+        """When the run after the last one is due; None where none has finished."""
+        if self.finished is None:
+            return None
+        return self.finished + self.check.every if self._cron is None else self._cron.after(self.finished)
+
     def shift(self, seconds: float) -> None:
         """The wall clock was set by `seconds`: nothing grows stale by that."""
         if self._cron is None:

@@ -73,6 +73,10 @@ class CheckState(Debounce):
     def snapshot(self, now: float) -> dict[str, Any]:
         """All that is to survive a restart, JSON-able."""
         self._saved, self._saved_at = self._gist(), now
+        return self.dump()
+
+    def dump(self) -> dict[str, Any]:
+        """All of it, JSON-able."""
         return {
             "version": VERSION,
             "status": self.status.value,
@@ -87,6 +91,9 @@ class CheckState(Debounce):
             "streak_since": self.streak_since,
             "ring": self.ring,
             "seen": self.seen,
+            "overdue": self.overdue,
+            "ran": self.ran,
+            "fresh_until": self.fresh_until,
             "rollup": self.rollup.dump() if self.rollup else None,
         }
 
@@ -106,6 +113,12 @@ class CheckState(Debounce):
         self.failures, self.successes, ring, seen = numbers
         self.ring, self.seen = ring & RING_BITS, min(seen, RING)
         self.fresh_until = now + self.horizon(now)
+
+    def mirror(self, snapshot: Mapping[str, Any], now: float) -> None:
+        """Be as the state in another process that `snapshot` is of, its grace too; raises ValueError as `restore`."""
+        self.restore(snapshot, now)
+        self.overdue, self.ran = bool(snapshot.get("overdue")), bool(snapshot.get("ran"))
+        self.fresh_until = float(snapshot.get("fresh_until", self.fresh_until))
 
     def _gist(self) -> tuple[object, ...]:
         """What may not be lost in a crash."""
@@ -156,8 +169,9 @@ def _result_to(result: CheckResult | None) -> dict[str, Any] | None:
         "status": result.status.value,
         "details": dict(result.details),
         "measurements": [
-            [one.name, one.value, one.unit, one.attributes, one.status.value] for one in result.measurements
+            [one.name, one.value, one.unit, one.attributes, one.status.value, one.label] for one in result.measurements
         ],
+        "log": list(result.log),
     }
 
 
@@ -165,8 +179,8 @@ def _result_from(name: str, data: Mapping[str, Any] | None) -> CheckResult | Non
     if data is None:
         return None
     measurements = tuple(
-        Measurement(key, float(value), unit, tuple((str(a), str(b)) for a, b in attributes), Status(status))
-        for key, value, unit, attributes, status in data["measurements"]
+        Measurement(key, float(value), unit, tuple((str(a), str(b)) for a, b in attributes), Status(status), *label)
+        for key, value, unit, attributes, status, *label in data["measurements"]
     )
     return CheckResult(
         Status(data["status"]),
@@ -180,4 +194,5 @@ def _result_from(name: str, data: Mapping[str, Any] | None) -> CheckResult | Non
         int(data["attempts"]),
         str(data["trace_id"]),
         str(data["span_id"]),
+        tuple(map(str, data.get("log", ()))),
     )

@@ -324,3 +324,22 @@ def test_what_is_kept_up_to_date_equals_what_is_counted_anew(
         assert subject.view().score == pytest.approx(fresh.view().score)
         assert subject.groups() == fresh.groups()
         assert sorted(subject.summary()["errors"]) == sorted(fresh.summary()["errors"])
+
+
+def test_a_reader_is_told_which_checks_were_touched() -> None:
+    subject = board()
+    subject.put(sample("db"), NOW)
+    subject.touched = set()
+    subject.put(sample("api"), NOW)
+    subject.states["db"].apply(result("pass"), NOW)
+    subject.touch("db")
+    assert subject.touched == {"api", "db"}
+    subject.touched = set()
+    subject.drop("api")
+    assert subject.touched == {"api"}
+    subject.touched = set()
+    subject.shift(60)
+    assert subject.touched == {"db"}
+    subject.touched = set()
+    subject.sweep(NOW + 1000)
+    assert subject.touched == {"db"}

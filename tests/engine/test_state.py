@@ -356,3 +356,34 @@ def test_whatever_runs_come_the_state_keeps_its_promises(runs: str, most: int, r
         if letter == "w" and before is not Status.FAIL:
             assert subject.status is Status.WARN
         assert subject.status is not Status.UNKNOWN or not set(runs[: number + 1]) & {"p", "w"}
+
+
+@pytest.mark.parametrize("letters", ["", "p", "pfff", "pwfpfpfpf", "u", "pu"])
+def test_a_state_in_another_process_is_mirrored_whole(letters: str) -> None:
+    subject, mirror = state(), state()
+    play(subject, letters)
+    now = NOW + 30 * len(letters)
+    mirror.mirror(json.loads(json.dumps(subject.dump())), now + 5)
+    for later in (now, now + 60, now + 1000):
+        assert mirror.record(later) == subject.record(later)
+        assert mirror.expire(later) == subject.expire(later)
+        assert (mirror.overdue, mirror.pending, mirror.ran) == (subject.overdue, subject.pending, subject.ran)
+    assert (mirror.due(), mirror.undecided) == (subject.due(), subject.undecided)
+
+
+def test_the_next_run_is_due_an_interval_after_the_last_or_at_the_next_time_of_the_cron() -> None:
+    assert state().due() is None
+    subject = state(every="45s")
+    play(subject, "p")
+    assert subject.due() == NOW + 46
+    hourly = state(cron="0 * * * *")
+    play(hourly, "p")
+    assert hourly.due() == (NOW // 3600 + 1) * 3600
+
+
+def test_what_is_told_of_a_state_has_the_labels_and_the_log_of_its_last_run() -> None:
+    subject, mirror = state(), state()
+    level = Measurement("level", 0.5, "1", (("shelf", "top"),), Status.WARN, "the top")
+    subject.apply(result("pass", measurements=(level,), log=("counted",)), NOW)
+    mirror.mirror(json.loads(json.dumps(subject.dump())), NOW)
+    assert mirror.last == subject.last
