@@ -71,7 +71,7 @@ class Agent:
         self._rounds = Rounds(first, clock, role, slot, child)
         self._reload = Reload(first, sources, environ, clock, self._apply, self._rounds.instruments.config_reload)
         self._receiver = _receiver(first, self._rounds, role)
-        self._answers = Answers(first.service, self._rounds, self.run_checks, self._reload.record, self._receiver)
+        self._answers = Answers(first, self._rounds, self.run_checks, self._reload.record, self._receiver)
         self._app = create_app(self._answers, first.server, clock)
         self._server = Server(self._app, first.server)
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from otelhealth.checks.host import HostSample
 from otelhealth.clock import Clock
-from otelhealth.config.root import ServiceSettings
+from otelhealth.config.root import Config
 from otelhealth.engine.board import Board
 from otelhealth.engine.scheduler import Scheduler
 from otelhealth.engine.threads import ThreadLane
-from otelhealth.model import MetricFamily, Status
+from otelhealth.engine.throttle import Throttle
+from otelhealth.model import Exposition, Status
 from otelhealth.records import (
     BriefReport,
     CheckRecord,
@@ -46,21 +47,22 @@ class Rooms(Protocol):
 
 
 class Answers:
-    """All of it is from memory and at once, but for `history` and `run_checks`."""
+    """From memory and at once, but for what can be awaited."""
 
     def __init__(
         self,
-        service: ServiceSettings,
+        settings: Config,
         rooms: Rooms,
         run_now: Callable[..., Awaitable[Mapping[str, CheckRecord]]],
         config: ConfigRecord,
         receiver: Receiver | None = None,
     ) -> None:
-        self.service = service
+        self.service = settings.service
         self.rooms = rooms
         self.run_now = run_now
         self.config = config
         self.receiver = receiver
+        self._throttle = Throttle(settings.server.limits.runs_per_minute, rooms.clock)
         self._started = rooms.clock.monotonic()
 
     def revision(self) -> int:
@@ -122,7 +124,8 @@ class Answers:
 
     def alive(self) -> bool:
         """False only while an in-process check of the group `live` fails."""
-        return all(self.rooms.board.states[name].status is not Status.FAIL for name in self.rooms.board.members(LIVE))
+        board = self.rooms.board
+        return all(board.states[name].status is not Status.FAIL for name in board.members(LIVE))
 
     def record(self, name: str) -> CheckRecord | None:
         return self.rooms.board.record(name, self.rooms.clock.time(), running=self.rooms.scheduler.is_running(name))
@@ -136,13 +139,12 @@ class Answers:
         return self.rooms.store.history(name, since, limit)
 
     def run_checks(self, *names: str) -> Awaitable[Mapping[str, CheckRecord]]:
+        self._throttle.take()
         return self.run_now(*names)
 
-    def families(self) -> Iterable[MetricFamily]:
-        return self.rooms.telemetry.families()
-
-    def resource(self) -> Mapping[str, str]:
-        return self.rooms.telemetry.resource
+    async def exposition(self) -> Exposition:
+        telemetry = self.rooms.telemetry
+        return Exposition([telemetry.resource], list(telemetry.families()))
 
     def _member(self, name: str) -> GroupCheck:
         if self.rooms.board.view().draining:

@@ -60,6 +60,14 @@ class ProbeError(OtelHealthError):
         super().__init__(sentence)
 
 
+class TooOftenError(OtelHealthError):
+    """Something was asked for more often than it may be; `wait` seconds until it may be again."""
+
+    def __init__(self, sentence: str, remedy: str, wait: float) -> None:
+        self.wait = wait
+        super().__init__(sentence, remedy)
+
+
 class ThreadsBlockedError(OtelHealthError):
     """No thread can be had for a check's sync code: its last run, or too many others, still block theirs."""
 

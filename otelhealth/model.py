@@ -1,6 +1,6 @@
 """The words all rooms share: results, states, metrics, and what a lower floor may ask of a higher one. No behaviour."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
@@ -114,6 +114,13 @@ class MetricFamily(NamedTuple):
     points: Sequence[MetricPoint]
 
 
+class Exposition(NamedTuple):
+    """All that `/metrics` tells. Of several processes each point names its `service.instance.id`."""
+
+    resources: Sequence[Mapping[str, str]]  # one of each process
+    families: Sequence[MetricFamily]
+
+
 class Threads(Protocol):
     """The bounded pool in which sync code of checks runs. No check holds two threads."""
 
@@ -187,7 +194,7 @@ class Surroundings(Protocol):
 
 
 class Served(Protocol):
-    """What the server asks of the agent. All but `history` and `run_checks` answer from memory, at once."""
+    """What the server asks of the agent. What cannot be awaited answers from memory, at once."""
 
     def revision(self) -> int:
         """Grows whenever an answer of `brief` or `group`, other than its times, may have changed."""
@@ -210,9 +217,7 @@ class Served(Protocol):
     def history(self, name: str, since: float, limit: int) -> Awaitable[History]: ...
 
     def run_checks(self, *names: str) -> Awaitable[Mapping[str, CheckRecord]]:
-        """Run now, judged like any run; raises OtelHealthError where one is asked for too often."""
+        """Run now, judged like any run; raises TooOftenError, or OtelHealthError where nobody can run them."""
         ...
 
-    def families(self) -> Iterable[MetricFamily]: ...
-
-    def resource(self) -> Mapping[str, str]: ...
+    def exposition(self) -> Awaitable[Exposition]: ...

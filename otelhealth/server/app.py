@@ -20,8 +20,8 @@ from otelhealth.server.settings import ServerSettings
 _REMEDIES = {404: "the paths are in /openapi.json", 405: "the Allow header names the methods of this path"}
 
 
-def _routes(served: Served, settings: ServerSettings, clock: Clock) -> list[Route]:
-    details = Details(served, clock, settings.limits.runs_per_minute)
+def _routes(served: Served, clock: Clock) -> list[Route]:
+    details = Details(served, clock)
     return [
         Route("/health", brief(served, clock), methods=["GET"]),
         Route("/health/live", Live(served, clock), methods=["GET"]),
@@ -51,7 +51,7 @@ async def _broken(_request: Request, _error: Exception) -> Answer:
 def create_app(served: Served, settings: ServerSettings, clock: Clock = SYSTEM) -> Starlette:
     """All endpoints over what `served` knows."""
     app = Starlette(
-        routes=_routes(served, settings, clock),
+        routes=_routes(served, clock),
         middleware=[Middleware(Guard, settings=settings)],
         exception_handlers={HTTPException: _refused, Exception: _broken},
     )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Mapping
 
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from otelhealth.clock import Clock
-from otelhealth.errors import OtelHealthError
+from otelhealth.errors import OtelHealthError, TooOftenError
 from otelhealth.model import Served, ServiceStatus
 from otelhealth.records import BriefReport, HealthReport, LiveReport
 from otelhealth.server.answers import Answer, content_type, encode, encode_slowly, refusal
@@ -85,29 +84,12 @@ def group(name: str, served: Served, clock: Clock) -> Plain:
     return Plain(make, served, clock)
 
 
-class Throttle:
-    """At most so many in any minute."""
-
-    def __init__(self, per_minute: int, clock: Clock) -> None:
-        self._times: deque[float] = deque(maxlen=per_minute)
-        self._clock = clock
-
-    def wait(self) -> float:
-        """0.0 and counted, or the seconds until the next one may come."""
-        now = self._clock.monotonic()
-        if len(self._times) == self._times.maxlen and now - self._times[0] < 60:
-            return 60 - (now - self._times[0])
-        self._times.append(now)
-        return 0.0
-
-
 class Details:
     """`/health/detailed` and `/health/checks/...`: for those who may see them."""
 
-    def __init__(self, served: Served, clock: Clock, runs_per_minute: int) -> None:
+    def __init__(self, served: Served, clock: Clock) -> None:
         self._served = served
         self._clock = clock
-        self._throttle = Throttle(runs_per_minute, clock)
 
     async def report(self, request: Request) -> Answer:
         report = self._served.report()
@@ -139,15 +121,13 @@ class Details:
             return _unknown(name)
         if not record["enabled"]:
             return refusal(409, f"the check {name} is disabled", "set enabled: true in its config")
-        wait = math.ceil(self._throttle.wait())
-        if wait:
-            return _too_often(
-                "runs on demand come too often", f"wait {wait}s, or raise server.limits.runs_per_minute", wait
-            )
         try:
             records = await self._served.run_checks(name)
+        except TooOftenError as error:
+            wait = [(b"retry-after", b"%d" % math.ceil(error.wait))]
+            return refusal(429, error.sentence, error.remedy, wait)
         except OtelHealthError as error:
-            return _too_often(error.sentence, error.remedy, 1)
+            return refusal(503, error.sentence, error.remedy)
         return Answer(200, encode(records[name]), content_type(request.scope))
 
     def _since(self, text: str) -> float:
@@ -170,7 +150,3 @@ def _limit(parameters: Mapping[str, str]) -> int:
 
 def _unknown(name: str) -> Answer:
     return refusal(404, f"there is no check {name!r}", "the names are the keys of `checks` in /health/detailed")
-
-
-def _too_often(sentence: str, remedy: str, wait: int) -> Answer:
-    return refusal(429, sentence, remedy, [(b"retry-after", b"%d" % wait)])

@@ -52,14 +52,14 @@ class Text:
     def __init__(self, *, openmetrics: bool) -> None:
         self.openmetrics = openmetrics
 
-    def lines(self, families: Iterable[MetricFamily], resource: Mapping[str, str]) -> Iterator[str]:
+    def lines(self, families: Iterable[MetricFamily], resources: Iterable[Mapping[str, str]]) -> Iterator[str]:
         """Line by line, a family's together; families that share a name and a type are one."""
         named: dict[str, list[MetricFamily]] = {}
         for family in families:
             same = named.setdefault(metric_name(family.name, family.unit, family.type), [])
             if not same or _TYPES[same[0].type] == _TYPES[family.type]:
                 same.append(family)
-        yield from self._target(resource)
+        yield from self._target(resources)
         for name, same in named.items():
             points = [point for family in same for point in family.points]
             if name and points:
@@ -67,10 +67,11 @@ class Text:
         if self.openmetrics:
             yield "# EOF\n"
 
-    def _target(self, resource: Mapping[str, str]) -> Iterator[str]:
+    def _target(self, resources: Iterable[Mapping[str, str]]) -> Iterator[str]:
         name, kind = ("target", "info") if self.openmetrics else ("target_info", "gauge")
         yield f"# HELP {name} Target metadata\n# TYPE {name} {kind}\n"
-        yield f"target_info{_braces(_labels(resource.items()))} 1\n"
+        for resource in resources:
+            yield f"target_info{_braces(_labels(resource.items()))} 1\n"
 
     def _family(self, name: str, kind: str, description: str, points: Sequence[MetricPoint]) -> Iterator[str]:
         titled = name.removesuffix("_total") if self.openmetrics and kind == "counter" else name
@@ -140,7 +141,8 @@ class Metrics:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         lines: list[str] = []
         if scope["method"] != "HEAD":
-            for line in text.lines(self._served.families(), self._served.resource()):
+            told = await self._served.exposition()
+            for line in text.lines(told.families, told.resources):
                 lines.append(line)
                 if len(lines) >= _CHUNK:
                     await send({"type": "http.response.body", "body": "".join(lines).encode(), "more_body": True})

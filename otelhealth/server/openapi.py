@@ -86,7 +86,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "/health/checks/{name}/run": {
         "summary": "Run it now; answers with its record after that run.",
         "schema": CheckRecord,
-        "codes": (200, 404, 409, 429),
+        "codes": (200, 404, 409, 429, 503),
         "method": "post",
         "parameters": ("name",),
     },
@@ -159,7 +159,7 @@ _REASONS = {
     404: "There is no such check.",
     409: "The check is disabled.",
     429: "Too many runs on demand; Retry-After says when.",
-    503: "As asked, and not well; of a history: the store cannot be read.",
+    503: "As asked, and not well; of a history: the store cannot be read; of a run: nobody can run it now.",
 }
 
 
@@ -175,7 +175,7 @@ def _content(path: str, schema: dict[str, Any], code: int) -> dict[str, Any]:
 def _operation(path: str, operation: Operation, schemas: Schemas) -> dict[str, Any]:
     schema = schemas.of(operation["schema"]) if operation["schema"] else {}
     error = schemas.of(ErrorReport)
-    told = (200,) if path.endswith("/history") else (200, 503)
+    told = (200,) if path.endswith(("/history", "/run")) else (200, 503)
     codes = operation["codes"] if path in PUBLIC else (*operation["codes"], 401, 403)
     described: dict[str, Any] = {
         "summary": operation["summary"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from otelhealth.address import Address
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.errors import OtelHealthError
-from otelhealth.model import MetricFamily, ServiceStatus, Status
+from otelhealth.model import Exposition, MetricFamily, ServiceStatus, Status
 from otelhealth.records import BriefReport, CheckRecord, GroupReport, HealthReport, History
 from otelhealth.server.app import create_app
 from otelhealth.server.serve import Server
@@ -70,7 +70,7 @@ class StandIn:
         self.records = {name: record(name) for name in names}
         self.metrics: list[MetricFamily] = []
         self.ran: list[str] = []
-        self.busy = False
+        self.refusal: OtelHealthError | None = None
 
     def change(self, **values: Any) -> None:
         for name, value in values.items():
@@ -164,16 +164,14 @@ class StandIn:
         return {"name": name, "runs": kept, "changes": [change]}
 
     async def run_checks(self, *names: str) -> Mapping[str, CheckRecord]:
-        if self.busy:
-            raise OtelHealthError("tcp ran just now", "wait for a second")
+        if self.refusal is not None:
+            raise self.refusal
         self.ran += names
         return {name: self.records[name] for name in names}
 
-    def families(self) -> Iterable[MetricFamily]:
-        return self.metrics
-
-    def resource(self) -> Mapping[str, str]:
-        return {"service.name": "shop", "service.instance.id": "627cc493", "host.name": 'db"1'}
+    async def exposition(self) -> Exposition:
+        resource = {"service.name": "shop", "service.instance.id": "627cc493", "host.name": 'db"1'}
+        return Exposition([resource], self.metrics)
 
 
 @dataclass(frozen=True)

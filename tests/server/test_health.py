@@ -8,6 +8,7 @@ import math
 import pytest
 
 from otelhealth.clock import ManualClock
+from otelhealth.errors import OtelHealthError, TooOftenError
 from otelhealth.model import ServiceStatus, Status
 from tests.server.agent import StandIn, record, serving
 
@@ -194,24 +195,19 @@ async def test_a_disabled_check_does_not_run() -> None:
     assert (reply.status, client.served.ran) == (409, [])
 
 
-async def test_runs_on_demand_are_rate_limited() -> None:
-    clock = ManualClock()
-    async with serving("db", clock=clock, limits={"runs_per_minute": 2}) as client:
-        codes = [(await client.ask("/health/checks/db/run", "POST")).status for _ in range(2)]
-        clock.advance(18.5)
-        refused = await client.ask("/health/checks/db/run", "POST")
-        clock.advance(42)
-        again = await client.ask("/health/checks/db/run", "POST")
-    assert codes == [200, 200]
-    assert (refused.status, refused.headers["retry-after"]) == (429, "42")
-    assert again.status == 200
-
-
-async def test_an_agent_that_refuses_a_run_is_quoted() -> None:
+@pytest.mark.parametrize(
+    ("error", "code", "wait"),
+    [
+        (TooOftenError("runs come too often", "wait 42s", 41.5), 429, "42"),
+        (OtelHealthError("the agent has stopped", "start it"), 503, None),
+    ],
+)
+async def test_an_agent_that_refuses_a_run_is_quoted(error: OtelHealthError, code: int, wait: str | None) -> None:
     async with serving("db") as client:
-        client.served.busy = True
+        client.served.refusal = error
         reply = await client.ask("/health/checks/db/run", "POST")
-    assert (reply.status, reply.json) == (429, {"error": "tcp ran just now", "remedy": "wait for a second"})
+    assert (reply.status, reply.json) == (code, {"error": error.sentence, "remedy": error.remedy})
+    assert reply.headers.get("retry-after") == wait
 
 
 async def test_a_bug_is_a_500_and_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

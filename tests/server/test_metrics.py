@@ -95,7 +95,7 @@ def test_label_names_are_made_plain(key: str, expected: str) -> None:
 
 
 def render(families: list[MetricFamily], *, openmetrics: bool) -> str:
-    return "".join(Text(openmetrics=openmetrics).lines(families, {"service.name": "shop"}))
+    return "".join(Text(openmetrics=openmetrics).lines(families, [{"service.name": "shop"}]))
 
 
 def test_plain_text_reads_as_expected() -> None:

@@ -8,6 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from starlette.routing import Route
 
+from otelhealth.errors import OtelHealthError, TooOftenError
 from otelhealth.model import ServiceStatus
 from otelhealth.server.app import create_app
 from otelhealth.server.openapi import document
@@ -61,8 +62,10 @@ async def test_an_answer_is_what_the_document_says(path: str, status: ServiceSta
 
 async def test_a_run_and_its_refusals_are_what_the_document_says() -> None:
     path = "/health/checks/{name}/run"
-    async with serving("db", limits={"runs_per_minute": 1}) as client:
-        for name, code in (("db", 200), ("db", 429), ("nope", 404)):
+    refusals = {429: TooOftenError("runs come too often", "wait", 1.0), 503: OtelHealthError("it has stopped")}
+    async with serving("db") as client:
+        for name, code in (("db", 200), ("db", 429), ("db", 503), ("nope", 404)):
+            client.served.refusal = refusals.get(code)
             reply = await client.ask(path.replace("{name}", name), "POST")
             assert reply.status == code
             validator(path, code, method="post").validate(reply.json)
