@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -33,12 +33,14 @@ from otelhealth.server.app import create_app
 from otelhealth.server.serve import Server
 from otelhealth.store import Store
 from otelhealth.telemetry.setup import Telemetry
+from otelhealth.workers.leader import HISTORY, RUN
 
 if TYPE_CHECKING:
     from otelhealth.server.receiver import Receiver
 
 log = logging.getLogger("otelhealth")
 LINGERING = 2.0  # s of it for senders of OTLP, who may be told to stop in the same moment
+LEAVING = 1.0  # s of it for the last news to other workers
 CLOSING = 5.0  # s that a stop may take, whatever the collector does
 
 
@@ -75,7 +77,6 @@ class Agent:
         self._app = create_app(self._answers, first.server, clock)
         self._server = Server(self._app, first.server)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._kept: dict[str, dict[str, Any]] = {}  # states of an earlier process, until their check is put
         self._tasks: list[asyncio.Task[None]] = []
         self._log: OwnHandler | None = None
 
@@ -84,18 +85,20 @@ class Agent:
             raise OtelHealthError("an agent is entered once", "make another Agent")
         self._loop = asyncio.get_running_loop()
         rounds, first = self._rounds, self._first
-        self._kept, counters = rounds.store.open()
-        rounds.restore(counters)
-        for check in first.checks.values():
-            self._put(check)
         try:
+            if rounds.worker:
+                await rounds.worker.join(rounds.lead, self._asked)
+            else:
+                rounds.lead()
+            for check in first.checks.values():
+                rounds.roster.put(check)
             if self._listens:
                 await self._listen()
             if self._receiver is not None:
                 await self._receiver.start()
         except BaseException:
             await self._server.stop(0.0)
-            await rounds.close(1.0)
+            await self._leave(rounds.clock.monotonic() + 1.0)
             raise
         rounds.telemetry.start()
         if first.log.otlp != "off" and rounds.telemetry.log_records is not None:
@@ -123,7 +126,12 @@ class Agent:
         if self._log is not None:
             self._log.close()
         rounds.telemetry.events.agent_stop(f"otelhealth stops watching {self._first.service.name}")
-        await rounds.close(max(1.0, deadline - rounds.clock.monotonic()))
+        await self._leave(deadline)
+
+    def release(self) -> None:
+        """Let go of what making it took; for an agent that is not entered."""
+        if self._rounds.worker:
+            self._rounds.worker.release()
 
     async def _listen(self) -> None:
         try:
@@ -192,9 +200,9 @@ class Agent:
         made = as_check(check)
         self._rounds.redact.learn(secrets_of(made))
         if self._loop is None or self._loop is _running_loop():
-            self._put(made)
+            self._rounds.roster.put(made)
         else:
-            self._loop.call_soon_threadsafe(self._put, made)
+            self._loop.call_soon_threadsafe(self._rounds.roster.put, made)
 
     async def run_checks(self, *names: str) -> Mapping[str, CheckRecord]:
         """Run these checks now (all without names), or join their runs that go; the records then, from any loop.
@@ -205,6 +213,8 @@ class Agent:
             raise OtelHealthError("the agent has stopped, or is about to", "run checks inside `async with`")
         if self._loop is not None and self._loop is not asyncio.get_running_loop():
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.run_checks(*names), self._loop))
+        if (leader := self._rounds.leader) is not None:
+            return await leader.run(names, metered=False)
         checks = chosen({state.name: state.check for state in self._rounds.board}, names)
         await asyncio.gather(*(self._rounds.scheduler.once(check.name) for check in checks if check.enabled))
         return self._answers.records(*(check.name for check in checks))
@@ -213,17 +223,31 @@ class Agent:
         """Read the configuration file again, as on SIGHUP; a bad one keeps the old, and is said."""
         await self._reload.again()
 
-    def _put(self, check: Check) -> None:
-        self._rounds.put(check, self._kept.pop(check.name, None))
+    async def _leave(self, deadline: float) -> None:
+        """Keep and send what is left, until then (monotonic seconds), and let another process run the checks."""
+        rounds = self._rounds
+        if rounds.worker:
+            await rounds.worker.leave(LEAVING)
+        await rounds.close(max(1.0, deadline - rounds.clock.monotonic()))
+        self.release()
+
+    async def _asked(self, what: str, values: Sequence[Any]) -> Any:
+        """What another worker asks of this one, which leads."""
+        if what == HISTORY:
+            return await self._answers.history(*values)
+        if what == RUN:
+            names, metered = values
+            return await (self._answers.run_checks if metered else self.run_checks)(*names)
+        return None
 
     def _apply(self, old: Config, new: Config) -> None:
         """What a reload changed."""
         self._rounds.redact.learn(new.secrets)
         for name, check in differing(old, new):
             if check is None:
-                self._rounds.drop(name)
+                self._rounds.roster.drop(name)
             else:
-                self._rounds.put(check)
+                self._rounds.roster.put(check)
         self._rounds.board.configure(new.status)
 
 

@@ -26,6 +26,8 @@ from otelhealth.records import (
 from otelhealth.store import Store
 from otelhealth.telemetry.setup import Telemetry
 from otelhealth.version import __version__
+from otelhealth.workers import Worker
+from otelhealth.workers.leader import Leader
 
 if TYPE_CHECKING:
     from otelhealth.server.receiver import Receiver
@@ -44,10 +46,15 @@ class Rooms(Protocol):
     telemetry: Telemetry
     store: Store
     host: HostSample
+    worker: Worker | None
+
+    @property
+    def leader(self) -> Leader | None: ...
 
 
 class Answers:
-    """From memory and at once, but for what can be awaited."""
+    """From memory and at once, but for what can be awaited. What only the process that runs the checks can answer is
+    asked of it."""
 
     def __init__(
         self,
@@ -114,6 +121,7 @@ class Answers:
                 "not_exported": dict(self.rooms.telemetry.instruments.refusals),
                 "receiver": self.receiver.record() if self.receiver else None,
                 "export": self.rooms.telemetry.export_record(),
+                **({"worker": self.rooms.worker.told()} if self.rooms.worker else {}),
             },
         )
 
@@ -123,9 +131,10 @@ class Answers:
         return GroupReport(status="ready" if ready else "unready", checks=checks)
 
     def alive(self) -> bool:
-        """False only while an in-process check of the group `live` fails."""
+        """False only while an in-process check of the group `live` fails, where it is this process that it looks at."""
         board = self.rooms.board
-        return all(board.states[name].status is not Status.FAIL for name in board.members(LIVE))
+        failed = any(board.states[name].status is Status.FAIL for name in board.members(LIVE))
+        return not failed or self.rooms.leader is not None
 
     def record(self, name: str) -> CheckRecord | None:
         return self.rooms.board.record(name, self.rooms.clock.time(), running=self.rooms.scheduler.is_running(name))
@@ -136,15 +145,20 @@ class Answers:
         return {name: record for name, record in found if record is not None}
 
     def history(self, name: str, since: float, limit: int) -> Awaitable[History]:
+        if (leader := self.rooms.leader) is not None:
+            return leader.history(name, since, limit)
         return self.rooms.store.history(name, since, limit)
 
     def run_checks(self, *names: str) -> Awaitable[Mapping[str, CheckRecord]]:
+        if (leader := self.rooms.leader) is not None:
+            return leader.run(names, metered=True)
         self._throttle.take()
         return self.run_now(*names)
 
     async def exposition(self) -> Exposition:
-        telemetry = self.rooms.telemetry
-        return Exposition([telemetry.resource], list(telemetry.families()))
+        telemetry, worker = self.rooms.telemetry, self.rooms.worker
+        own = Exposition([telemetry.resource], list(telemetry.families()))
+        return own if worker is None else await worker.exposition(own)
 
     def _member(self, name: str) -> GroupCheck:
         if self.rooms.board.view().draining:

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from otelhealth.checks.base import Check
@@ -14,6 +15,7 @@ from otelhealth.checks.host import HostSample, HostSampler
 from otelhealth.clock import Clock
 from otelhealth.config.root import Config
 from otelhealth.engine.board import Board
+from otelhealth.engine.roster import Roster
 from otelhealth.engine.runner import TIMEOUT, Runner
 from otelhealth.engine.scheduler import Scheduler
 from otelhealth.engine.threads import ThreadLane
@@ -27,6 +29,10 @@ from otelhealth.telemetry.logs import of_change
 from otelhealth.telemetry.resource import Identity
 from otelhealth.telemetry.setup import Telemetry
 from otelhealth.telemetry.windows import HTTP_CHECKS
+from otelhealth.units import MEMORY
+from otelhealth.workers import Worker
+from otelhealth.workers.leader import Leader
+from otelhealth.workers.slot import claim
 
 SECOND = 1.0
 SAMPLE_EVERY = 10  # s between readings of the host for `performance`
@@ -44,10 +50,12 @@ class Rounds:
         self, config: Config, clock: Clock, role: str = "agent", slot: int = 0, child: Child | None = None
     ) -> None:
         service = config.service
-        identity = Identity(service.name, service.version, service.environment, str(config.file or ""), role, slot)
         self.clock = clock
         self.store = _store(config.store, service.name, clock, role)
         self.redact = Redactor(config.secrets)
+        place = claim(Path(self.store.path)) if role == "app" and self.store.path != MEMORY else None
+        number = place.number if place else slot
+        identity = Identity(service.name, service.version, service.environment, str(config.file or ""), role, number)
         self.telemetry = Telemetry.prepare(config.telemetry, identity, clock, store=self.store.path, redact=self.redact)
         self.instruments = self.telemetry.instruments
         self.board = Board(config.status)
@@ -69,9 +77,11 @@ class Rounds:
             woke=self.woke,
         )
         self.instruments.observe(self.look)
+        self.roster = Roster(self.board, self.runner, self.scheduler, self.instruments, clock)
         self.sampler = HostSampler(clock=clock)
         self.host = HostSample()
         self._told = -1  # the board's revision that the service's metrics show
+        self.worker = Worker(Path(self.store.path), place, self.roster, self.telemetry, clock) if place else None
 
     async def beat(self, check: Check, due: float, _lane: str) -> None:
         """One run, from due (monotonic seconds) to told."""
@@ -100,6 +110,9 @@ class Rounds:
 
     def tick(self) -> None:
         """What time alone changes, at least once a second."""
+        if not self.roster.leads:
+            self.roster.sweep()
+            return
         for change in self.board.sweep(self.clock.time()):
             self.tell(change, self.board.states[change.name].check, None)
         if self._told != self.board.revision:
@@ -119,7 +132,8 @@ class Rounds:
                 await self.threads.run(SAMPLER, self.sampler.read_disks)
         self.host = self.sampler.sample()
         self.instruments.set(runtime.TASKS, (), len(asyncio.all_tasks()))
-        self.store.counter(WINDOWS, self.telemetry.windows.snapshot())
+        if self.roster.leads:
+            self.store.counter(WINDOWS, self.telemetry.windows.snapshot())
 
     def raised(self, check: Check, result: CheckResult, error: BaseException) -> None:
         """A probe, or a user's code in it, raised: told when it was not so the run before."""
@@ -148,34 +162,19 @@ class Rounds:
         except (TypeError, ValueError, AttributeError) as error:
             log.warning("the counts of the last 24 h start anew: %s", error)
 
-    def put(self, check: Check, known: Mapping[str, Any] | None = None) -> None:
-        """Watch a check, or follow its new settings; `known` is its kept state."""
-        now, before = self.clock.time(), self.board.states.get(check.name)
-        running = before is not None and before.check.enabled
-        state = self.board.put(check, now)
-        if known is not None:
-            try:
-                state.restore(known, now)
-            except (ValueError, OverflowError) as error:
-                log.warning("the state of %s starts anew: %s", check.name, error)
-            self.board.touch(check.name)
-        self.runner.forget(check.name)
-        if not check.enabled:
-            self.scheduler.remove(check.name)
-            self.instruments.forget(check.name)
-            return
-        self.instruments.add(check, state.status)
-        if running:
-            self.scheduler.replace(check)
-        else:
-            self.scheduler.add(check)
+    def lead(self) -> None:
+        """Run the checks from now on. Raises OtelHealthError where the store cannot be had."""
+        kept, counters = self.store.open()
+        if self.worker is None or not self.worker.counted:
+            self.restore(counters)
+        self.roster.lead(kept)
+        if self.board.states:  # at a start there are none yet, and none is not all that have to pass
+            self.tick()
 
-    def drop(self, name: str) -> None:
-        """Forget a check everywhere but in the store."""
-        self.scheduler.remove(name)
-        self.board.drop(name)
-        self.runner.forget(name)
-        self.instruments.forget(name)
+    @property
+    def leader(self) -> Leader | None:
+        """The process that runs the checks, where it is another one."""
+        return None if self.worker is None or self.roster.leads else self.worker.leader
 
     async def beat_for_ever(self) -> None:
         with runtime.pauses(self.instruments.gc_pause):
@@ -191,10 +190,11 @@ class Rounds:
 
     async def close(self, within: float) -> None:
         """Keep every state, send what is left, in `within` seconds."""
-        self.store.counter(WINDOWS, self.telemetry.windows.snapshot())
-        now = self.clock.time()
-        for state in self.board:
-            self.store.state(state.name, state.snapshot(now))
+        if self.roster.leads:
+            self.store.counter(WINDOWS, self.telemetry.windows.snapshot())
+            now = self.clock.time()
+            for state in self.board:
+                self.store.state(state.name, state.snapshot(now))
         await asyncio.gather(asyncio.to_thread(self.telemetry.close, within), self.store.close(within))
 
 

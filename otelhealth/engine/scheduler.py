@@ -58,6 +58,9 @@ class Scheduler:
         self._ended: asyncio.Event | None = None
         self._context = contextvars.Context()  # runs inherit no caller's span
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._timetable.entries
+
     def add(self, check: Check, first: float | None = None) -> None:
         """Schedule a check; its first run `first` seconds from now, else within min(every, 5 s) (cron: at its time)."""
         self.remove(check.name)

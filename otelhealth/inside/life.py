@@ -100,5 +100,9 @@ class Life:
     async def _leave(self) -> None:
         agent, self.agent = self.agent, None
         running, self.running = self.running, False
-        if agent is not None and running:
+        if agent is None:
+            return
+        if running:
             await agent.__aexit__(None, None, None)
+        else:
+            agent.release()

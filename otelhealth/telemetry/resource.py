@@ -58,7 +58,10 @@ def build_resource(identity: Identity, environ: Mapping[str, str] = os.environ) 
         **dict(_kubernetes(environ)),
         **told,
     }
-    found.setdefault("service.instance.id", _instance(identity, found))
+    if not found.get("service.instance.id"):
+        found["service.instance.id"] = _instance(identity, found)
+    elif identity.slot:  # told to all workers alike; as one instance their counters would collide
+        found["service.instance.id"] += f"-{identity.slot}"
     return {key: value for key, value in found.items() if value}
 
 

@@ -187,7 +187,7 @@ async def test_an_agent_that_cannot_start_fails_the_startup_and_shuts_the_applic
         closed.append(True)
 
     config = {"store": {"path": str(tmp_path / "shop.db")}, "checks": {}}
-    async with Agent(config, role="app"):
+    async with Agent({**config, "server": {"enabled": False}}):
         failing = Lifespan(instrument(shop(lifespan=lifespan), config))
         said = await failing.startup()
     assert said["type"] == "lifespan.startup.failed"
@@ -237,7 +237,7 @@ async def test_where_it_cannot_start_then_the_application_answers_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = {"store": {"path": str(tmp_path / "shop.db")}, "checks": {}}
-    async with Agent(config, role="app"):
+    async with Agent({**config, "server": {"enabled": False}}):
         app = instrument(shop(), config)
         for _ in range(2):
             assert (await ask(app, "/items/tea")).body == b"tea"
