@@ -35,6 +35,11 @@ class Lock:
         _held.add(self)
         return True
 
+    @property
+    def held(self) -> bool:
+        """Whether this process has it."""
+        return self._file is not None
+
     def release(self, *, remove: bool = False) -> None:
         """Let go of it; in a forked child this leaves the parent's as it is."""
         if self._file is None:

@@ -31,6 +31,7 @@ EVERY, ALONE, SOON = 0.25, 1.0, 0.05  # s between two exchanges; of a worker alo
 AGAIN = 5.0  # s after which a worker that could not lead stands again
 BATCH = 100  # checks at a time, before others get their turn
 PATIENCE = 5.0  # s that the others' metrics may take
+_MAKE = "make it in each of them, as instrument(app) does"
 log = logging.getLogger("otelhealth.workers")
 
 
@@ -61,6 +62,8 @@ class Worker:
         `answer` is for what the others ask while this one leads. Raises OtelHealthError as `lead` does.
         """
         self._lead, self._asks.answer = lead, answer
+        if not self._slot.lock.held:
+            log.warning("workers share a service.instance.id: their agent was made before they were forked; %s", _MAKE)
         done = await self._turn()
         if self._election.leads:
             lead()
