@@ -10,7 +10,6 @@ import threading
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import zip_longest
 from queue import SimpleQueue
 from typing import Protocol
 
@@ -55,6 +54,7 @@ class Intake:
 
     def __init__(self, spool: Spool | None, follower: Follower, body_size: int) -> None:
         self._spool = spool
+        self._sent = frozenset(spool.signals if spool else ())
         self._follower = follower
         self._body_size = body_size
         self._waiting: list[_Waiting] = []
@@ -89,11 +89,12 @@ class Intake:
             self._rounds.put(self._waiting[:_ROUND])
             del self._waiting[:_ROUND]
 
-    def _end_round(self, together: Sequence[_Waiting], answers: Sequence[Refusal | None], *, broken: bool) -> None:
-        for waiting, answer in zip_longest(together, answers, fillvalue=BROKEN):
-            if isinstance(waiting, _Waiting) and not waiting.answer.done():
+    def _end_round(self, together: Sequence[_Waiting], answers: Sequence[Refusal | None]) -> None:
+        """Without answers the thread has broken down: another takes its place."""
+        for waiting, answer in zip(together, answers or [BROKEN] * len(together), strict=True):
+            if not waiting.answer.done():
                 waiting.answer.set_result(answer)
-        if broken:
+        if not answers:
             self.start()
         self._busy = False
         self._begin_round()
@@ -104,7 +105,7 @@ class Intake:
             try:
                 answers = self._take(together)
             finally:
-                ended = partial(self._end_round, together, answers, broken=not answers)
+                ended = partial(self._end_round, together, answers)
                 with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
                     loop.call_soon_threadsafe(ended)
 
@@ -136,7 +137,6 @@ class Intake:
 
     def _keep(self, letters: Sequence[Letter]) -> list[bool]:
         """For each whether it is kept, or need not be."""
-        spool = self._spool
-        sent = [letter for letter in letters if spool is not None and letter.signal in spool.signals]
-        kept = iter(spool.keep_received(sent) if spool is not None and sent else ())
-        return [spool is None or letter.signal not in spool.signals or next(kept) for letter in letters]
+        sent = [letter for letter in letters if letter.signal in self._sent]
+        kept = iter(self._spool.keep_received(sent) if self._spool and sent else ())
+        return [letter.signal not in self._sent or next(kept) for letter in letters]
