@@ -14,9 +14,11 @@ from otelhealth.server.otlp import PROTOBUF, Refusal, header, media_type, refuse
 from otelhealth.server.settings import AuthSettings
 from otelhealth.spool import Letter
 from otelhealth.spool.settings import SIGNALS, SignalName
+from otelhealth.telemetry.circle import MARK
 from otelhealth.telemetry.receiving import ReceiveLimits
 
 _PATHS: dict[str, SignalName] = {f"/v1/{signal}": signal for signal in SIGNALS}
+_MARK = MARK.encode()
 _ENCODINGS = (b"", b"identity", b"gzip")
 _LEAST = 4096  # bytes that any request counts for while it is being taken
 
@@ -32,6 +34,9 @@ _NO_TOKEN = Refusal(
 _NOT_LOCAL = Refusal(
     403, "without server.auth.tokens only direct clients on this machine may send, by its address or as localhost"
 )
+_OURS = Refusal(
+    403, "the endpoint leads back to this agent itself; set telemetry.otlp.endpoint to the Collector behind it"
+)
 _NO_TYPE = Refusal(415, "the content-type is neither application/x-protobuf nor application/json")
 _NO_ENCODING = Refusal(
     415,
@@ -44,10 +49,14 @@ Count = Callable[[SignalName | None, Refusal | None], None]
 
 
 class Ingest:
-    """The ASGI application of the listener of `telemetry.receive`. `count` is told of every request."""
+    """The ASGI application of the listener of `telemetry.receive`. `count` is told of every request, `instance` is the
+    agent's own service.instance.id."""
 
-    def __init__(self, limits: ReceiveLimits, auth: AuthSettings, intake: Intake, count: Count, clock: Clock) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - what it is told, by name
+        self, limits: ReceiveLimits, auth: AuthSettings, intake: Intake, count: Count, clock: Clock, instance: str
+    ) -> None:
         self._limits = limits
+        self._instance = instance.encode()
         self._keys = Keys(auth)
         self._intake = intake
         self._count = count
@@ -85,6 +94,8 @@ class Ingest:
         return None if self._in_time() else _TOO_OFTEN
 
     def _unwelcome(self, scope: Scope) -> Refusal | None:
+        if header(scope["headers"], _MARK) == self._instance:
+            return _OURS
         if foreign_origin(scope):
             return _FOREIGN_PAGE
         if is_local(scope) or self._keys.open(scope):

@@ -35,7 +35,8 @@ class Receiver:
         most = settings.limits.body_size
         self._follower = Follower(Requests(telemetry.windows, clock), most)
         self._intake = Intake(telemetry.spool, self._follower, most)
-        app = Ingest(settings.limits, auth, self._intake, self._count, clock)
+        instance = telemetry.resource.get("service.instance.id", "")
+        app = Ingest(settings.limits, auth, self._intake, self._count, clock, instance)
         self._server = Server(app, settings, setting="telemetry.receive", refuse=self._ended)
 
     @property

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from otelhealth.address import Address
 
+MARK = "x-otelhealth-instance"  # a header with the agent's service.instance.id: what no look at the endpoint can tell
 _PORTS = {"http": 80, "https": 443}
 _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from opentelemetry import _logs, metrics, trace
+from pydantic import SecretStr
 
 from otelhealth.checks.secret import secrets_of
 from otelhealth.clock import SYSTEM, Clock
@@ -20,6 +21,7 @@ from otelhealth.redaction import Redactor
 from otelhealth.spool import Otlp, SignalName, Spool
 from otelhealth.spool.place import Place
 from otelhealth.telemetry.child import ChildFigures
+from otelhealth.telemetry.circle import MARK
 from otelhealth.telemetry.encode import Pace, encode
 from otelhealth.telemetry.export import Exporter, ItemExporter, MetricExporter
 from otelhealth.telemetry.instruments import Instruments
@@ -99,7 +101,11 @@ class Telemetry:
         place = place_of(chosen.otlp.spool, identity, store)
         redact = Redactor() if redact is None else redact
         redact.learn(secrets_of(chosen))
-        return cls(chosen, build_resource(identity, environ), _receivers(chosen), place, clock, redact)
+        resource = build_resource(identity, environ)
+        receivers = _receivers(chosen)
+        if chosen.receive is not None:
+            receivers = {signal: _marked(receiver, resource) for signal, receiver in receivers.items()}
+        return cls(chosen, resource, receivers, place, clock, redact)
 
     def start(self) -> Self:
         """Start the threads that send; what an earlier process could not deliver goes first."""
@@ -212,6 +218,12 @@ class Telemetry:
 def _receivers(settings: TelemetrySettings) -> dict[SignalName, Otlp]:
     signals: tuple[SignalName, ...] = ("traces", "metrics", "logs")
     return {signal: receiver for signal in signals if (receiver := settings.receiver(signal))}
+
+
+def _marked(receiver: Otlp, resource: Mapping[str, str]) -> Otlp:
+    """So that what comes back to this agent is known."""
+    mark = SecretStr(resource.get("service.instance.id", ""))
+    return receiver.model_copy(update={"headers": {**receiver.headers, MARK: mark}})
 
 
 def export_path(settings: TelemetrySettings, instance: str = "") -> ExportPath | None:

@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from otelhealth import Agent
 from otelhealth.address import Address
+from otelhealth.config.load import load
 from otelhealth.errors import OtelHealthError
 from otelhealth.telemetry.distribution import Explicit
 from tests.receive.agents import JSON, PROTOBUF, status_of, taking
@@ -205,6 +206,42 @@ async def test_what_is_not_taken_is_told_why_in_its_own_encoding(
     assert message in status_of(reply)["message"]
     assert reply.headers["content-type"] == (JSON if sent.get("content_type", PROTOBUF) != PROTOBUF else PROTOBUF)
     assert "retry-after" not in reply.headers
+
+
+async def test_what_comes_back_by_a_name_that_nobody_knew_is_refused_and_said(
+    tmp_path: Path, upstream: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As through a DNS alias or a proxy: here a relay that passes everything on to the agent."""
+    async with taking(tmp_path, upstream.endpoint) as to:
+        assert (await to.post("traces", traces(2))).status == 200
+        await until(lambda: arrived(upstream, "traces", traces(2)))
+        [request] = arrived(upstream, "traces", traces(2))
+        mark = request.headers["x-otelhealth-instance"]
+        refused = await to.post("traces", traces(2), x_otelhealth_instance=mark)
+        assert refused.status == 403
+        assert "the endpoint leads back to this agent itself" in status_of(refused)["message"]
+        upstream.answer = Answer(403, {"content-type": PROTOBUF}, refused.body)
+        assert (await to.post("traces", traces(3))).status == 200
+        await until(lambda: "the endpoint leads back to this agent itself" in caplog.text)
+
+
+async def test_no_more_senders_than_the_limit_are_connected(tmp_path: Path) -> None:
+    async with taking(tmp_path, limits={"connections": 10}) as to:
+        others = [await asyncio.open_connection(to.address.host, to.address.port) for _ in range(30)]
+        assert (await to.post("traces", traces())).status == 200
+        closed = [reader for reader, _ in others if reader.at_eof()]
+        assert len(closed) >= 20
+        for _, writer in others:
+            writer.close()
+
+
+def test_the_address_can_be_set_by_a_variable(tmp_path: Path) -> None:
+    (tmp_path / "o.yaml").write_text("checks: {}")
+    config = load(tmp_path / "o.yaml", {"OTELHEALTH_TELEMETRY__RECEIVE": "127.0.0.1:0"})
+    assert config.telemetry.receiving is not None
+    limited = load(tmp_path / "o.yaml", {"OTELHEALTH_TELEMETRY__RECEIVE__LIMITS__RATE": "7"}).telemetry.receiving
+    assert limited is not None
+    assert (limited.listen, limited.limits.rate) == ("127.0.0.1:4318", 7)
 
 
 async def test_only_post_is_served(tmp_path: Path) -> None:
