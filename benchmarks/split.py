@@ -12,6 +12,7 @@ import sys
 import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import uvloop
 from opentelemetry import trace
@@ -60,8 +61,8 @@ class Wire(Empty):
 class Probed(Empty):
     """The kind's probe by the runner: deadline, measurements, levels."""
 
-    def __init__(self, config: Config, clock: Clock, role: str = "agent") -> None:
-        super().__init__(config, clock, role)
+    def __init__(self, config: Config, clock: Clock, *more: Any) -> None:
+        super().__init__(config, clock, *more)
         self.runner = Runner(clock, self.threads, Around(None), trace.NoOpTracer())
 
     async def beat(self, check: Check, due: float, lane: str) -> None:

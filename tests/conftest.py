@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ALLOWED_SKIPS = (
     r"no cgroup v2 tree in which this user may limit cpu and memory",
@@ -15,6 +16,10 @@ ALLOWED_SKIPS = (
     r"which only Linux has$",
     r"is Linux's$",
 )
+
+# how fast examples are made is the machine's affair, and how much else it does
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 _strange: list[str] = []
 

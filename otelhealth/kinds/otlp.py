@@ -97,10 +97,10 @@ class OtlpCheck(Check, TlsOptions):
         links: list[tuple[str, Callable[[], Awaitable[str]]]] = [
             ("agent -> Collector", lambda: self._collector(ctx, measured))
         ]
-        if self.url is None and (record := ctx.surroundings.export_record()) is not None:
-            links.append(("agent's spool", lambda: _spool(record, measured)))
         if (health := self.health) is not None:
             links.append(("Collector's health", lambda: self._health(ctx, health)))
+        if self.url is None and (record := ctx.surroundings.export_record()) is not None:
+            links.append(("agent's spool", lambda: _spool(record, measured)))
         if (jaeger := self.jaeger) is not None:
             links.append(("Collector -> Jaeger", lambda: self._trace(ctx, jaeger, now, measured)))
         if (prometheus := self.prometheus) is not None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Mapping
-
-import psutil
 
 from otelhealth.clock import Clock
 from otelhealth.model import Child, MetricFamily, MetricPoint, ServiceProcess, Usage
@@ -76,7 +75,7 @@ class ChildFigures:
         if before is None:
             self._before = usage
         elif usage.at > before.at:
-            share = (used - before.user - before.system) / (usage.at - before.at) / (psutil.cpu_count() or 1)
+            share = (used - before.user - before.system) / (usage.at - before.at) / (os.cpu_count() or 1)
             self._before, self._share = usage, min(1.0, share)
         return self._share
 

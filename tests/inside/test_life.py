@@ -198,6 +198,7 @@ async def test_an_agent_that_cannot_start_fails_the_startup_and_shuts_the_applic
 
 async def test_one_that_cannot_be_made_fails_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "grpc", None)
+    monkeypatch.delitem(sys.modules, "otelhealth.telemetry.rpc", raising=False)
     telemetry = {"otlp": {"endpoint": "http://127.0.0.1:9", "protocol": "grpc"}}
     failing = Lifespan(instrument(shop(), {**QUIET, "telemetry": telemetry}))
     said = await failing.startup()

@@ -370,7 +370,7 @@ async def test_a_large_body_does_not_hold_up_the_health_endpoints(tmp_path: Path
             assert (await live.ask("/health/live")).status == 200
             slowest = max(slowest, time.monotonic() - begun)
         assert {each.result().status for each in sending} <= {200, 400}
-    assert slowest < 0.5
+    assert slowest < 1.0
 
 
 _sent = st.tuples(st.binary(max_size=200), st.sampled_from((PROTOBUF, JSON)), st.sampled_from(({}, GZIP)))

@@ -60,7 +60,7 @@ class Machine:
         script.chmod(0o755)
 
     def build(self) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(BUILDER, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(BUILDER, env=self.environment, capture_output=True, text=True, timeout=300, check=False)
 
     def start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
