@@ -14,7 +14,7 @@ from otelhealth.server.otlp import PROTOBUF, Refusal, header, media_type, refuse
 from otelhealth.server.settings import AuthSettings
 from otelhealth.spool import Letter
 from otelhealth.spool.settings import SIGNALS, SignalName
-from otelhealth.telemetry.circle import MARK
+from otelhealth.telemetry.circle import MARK, mark_of
 from otelhealth.telemetry.receiving import ReceiveLimits
 
 _PATHS: dict[str, SignalName] = {f"/v1/{signal}": signal for signal in SIGNALS}
@@ -56,7 +56,7 @@ class Ingest:
         self, limits: ReceiveLimits, auth: AuthSettings, intake: Intake, count: Count, clock: Clock, instance: str
     ) -> None:
         self._limits = limits
-        self._instance = instance.encode()
+        self._mark = mark_of(instance).encode()
         self._keys = Keys(auth)
         self._intake = intake
         self._count = count
@@ -94,7 +94,7 @@ class Ingest:
         return None if self._in_time() else _TOO_OFTEN
 
     def _unwelcome(self, scope: Scope) -> Refusal | None:
-        if header(scope["headers"], _MARK) == self._instance:
+        if header(scope["headers"], _MARK) == self._mark:
             return _OURS
         if foreign_origin(scope):
             return _FOREIGN_PAGE
@@ -119,7 +119,7 @@ class Ingest:
         try:
             more = True
             while more:
-                if self._in_flight > self._limits.in_flight:
+                if held < self._in_flight > self._limits.in_flight:  # one alone is bounded by its size
                     return _TOO_MUCH
                 message = await receive()
                 if message["type"] == "http.disconnect":

@@ -5,13 +5,19 @@ from __future__ import annotations
 import ipaddress
 import platform
 import socket
+from hashlib import sha256
 from urllib.parse import urlsplit
 
 from otelhealth.address import Address
 
-MARK = "x-otelhealth-instance"  # a header with the agent's service.instance.id: what no look at the endpoint can tell
+MARK = "x-otelhealth-mark"  # a header on all that a receiving agent sends: what no look at the endpoint can tell
 _PORTS = {"http": 80, "https": 443}
 _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def mark_of(instance: str) -> str:
+    """What a header can hold of the service.instance.id, which a user may choose."""
+    return sha256(instance.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def leads_back(endpoint: str, listening: Address) -> bool:

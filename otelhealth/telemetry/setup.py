@@ -21,7 +21,7 @@ from otelhealth.redaction import Redactor
 from otelhealth.spool import Otlp, SignalName, Spool
 from otelhealth.spool.place import Place
 from otelhealth.telemetry.child import ChildFigures
-from otelhealth.telemetry.circle import MARK
+from otelhealth.telemetry.circle import MARK, mark_of
 from otelhealth.telemetry.encode import Pace, encode
 from otelhealth.telemetry.export import Exporter, ItemExporter, MetricExporter
 from otelhealth.telemetry.instruments import Instruments
@@ -222,7 +222,7 @@ def _receivers(settings: TelemetrySettings) -> dict[SignalName, Otlp]:
 
 def _marked(receiver: Otlp, resource: Mapping[str, str]) -> Otlp:
     """So that what comes back to this agent is known."""
-    mark = SecretStr(resource.get("service.instance.id", ""))
+    mark = SecretStr(mark_of(resource.get("service.instance.id", "")))
     return receiver.model_copy(update={"headers": {**receiver.headers, MARK: mark}})
 
 

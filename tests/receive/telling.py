@@ -1,4 +1,4 @@
-"""What services tell of their requests: the official encoders' own bytes, in protobuf and in JSON."""
+"""What services tell: the official encoders' own bytes, in protobuf and in JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]  # its stubs are another package
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from otelhealth.telemetry.distribution import Explicit, Exponential
@@ -82,3 +84,17 @@ class Told:
         ]
         assert len({point.series for _, point in found}) == len({point.series for _, point in spelt})
         return found
+
+
+def traces(count: int = 1) -> bytes:
+    request = ExportTraceServiceRequest()
+    scope = request.resource_spans.add().scope_spans.add()
+    for number in range(count):
+        scope.spans.add(name=f"GET /items/{number}", trace_id=bytes(16), span_id=number.to_bytes(8, "big"))
+    return bytes(request.SerializeToString())
+
+
+def logs() -> bytes:
+    request = ExportLogsServiceRequest()
+    request.resource_logs.add().scope_logs.add().log_records.add(severity_text="INFO")
+    return bytes(request.SerializeToString())
