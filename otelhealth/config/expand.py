@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from otelhealth.config.documents import read_yaml
+from otelhealth.config.files import read_file
 from otelhealth.config.given import Given, given_to
 from otelhealth.config.where import Node, Way, dotted
 from otelhealth.errors import ConfigError, OtelHealthError, Problem
@@ -92,8 +93,7 @@ class Expander:
         path = self._base / name
         self._opened(path)
         try:
-            with path.open("rb") as stream:
-                content = stream.read(MAX_FILE + 1)
+            content = read_file(path, MAX_FILE)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "no such path"
             raise ExpansionError(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from otelhealth.config.documents import read_yaml
 from otelhealth.config.expand import Expander, expand
+from otelhealth.config.files import read_file
 from otelhealth.config.given import Given
 from otelhealth.config.sources import Sources
 from otelhealth.config.toml import read_toml
@@ -56,8 +57,7 @@ class Gatherer:
     def _document(self, path: Path, name: str, asked: Place | None) -> Node:
         self._sources.opens(path)
         try:
-            with path.open("rb") as stream:
-                content = stream.read(MAX_FILE + 1)
+            content = read_file(path, MAX_FILE)
         except OSError as error:
             sentence = f"{name} cannot be read: {error.strerror}" if asked else f"cannot be read: {error.strerror}"
             where, way = (asked, "include") if asked else (Place(name), "")

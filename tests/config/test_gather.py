@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,19 @@ def test_a_file_that_is_missing_large_or_no_text_is_refused(tmp_path: Path, monk
     monkeypatch.setattr(gather, "MAX_FILE", 10)
     assert refusals(write(tmp_path, {"large.yaml": "checks: {}\n"})) == [
         "large.yaml: larger than 16MiB; split it, or write less"
+    ]
+
+
+def test_what_might_never_end_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    refused = "cannot be read: it is a pipe or a device, no regular file; create the file, or name another"
+    assert refusals(tmp_path / "pipe.yaml") == [f"pipe.yaml: {refused}"]
+    (tmp_path / "endless.yaml").symlink_to("/dev/zero")
+    assert refusals(tmp_path / "endless.yaml") == [f"endless.yaml: {refused}"]
+    main = write(tmp_path, {"shop.yaml": "include: pipe.yaml\nservice: {name: '${file:pipe.yaml}'}\n"})
+    assert refusals(main) == [
+        f"shop.yaml:1:10: include: pipe.yaml {refused}",
+        f"shop.yaml:2:17: service.name: ${{file:pipe.yaml}} {refused}",
     ]
 
 
