@@ -31,7 +31,7 @@ if sys.platform != "win32":
 
 Serve = Callable[[Config, Sources, ProcessLog], Coroutine[object, object, None]]
 LEVELS, FORMATS = ("debug", "info", "warning", "error"), ("text", "json")
-MOST_FILES = 65_536
+LEAST_FILES, MOST_FILES = 64, 65_536  # an agent with nothing to do has 30 open
 LEAVING = 2.0  # s that what is not the agent's own may take to end, once the agent has stopped
 SETTLED = 15.0  # s after the start by which each check has run and made what it keeps
 
@@ -64,8 +64,8 @@ def host(arguments: argparse.Namespace, serve: Serve) -> int:
 
 
 def _run(serve: Callable[[], Coroutine[object, object, None]], process_log: ProcessLog) -> int:
-    _raise_file_limit()
     try:
+        _raise_file_limit()
         with asyncio.Runner(loop_factory=_new_loop) as runner:
             runner.run(serve())
     except OtelHealthError as error:
@@ -107,12 +107,20 @@ def _settle() -> None:
 
 
 def _raise_file_limit() -> None:
-    """Room for a thousand hanging checks beside those that answer: the usual soft limit is 1,024."""
+    """Room for a thousand hanging checks beside those that answer: the usual soft limit is 1,024.
+
+    Raises OtelHealthError where there is too little for an agent alone.
+    """
     if sys.platform != "win32":
         soft, hard = getrlimit(RLIMIT_NOFILE)
         wanted = MOST_FILES if hard < 0 else min(hard, MOST_FILES)
         if 0 <= soft < wanted:
             setrlimit(RLIMIT_NOFILE, (wanted, hard))
+        if wanted < LEAST_FILES:
+            raise OtelHealthError(
+                f"this process may have {wanted} files open, and an agent needs {LEAST_FILES} at least",
+                "raise the limit: `ulimit -n 1024`, LimitNOFILE= of systemd, or --ulimit nofile= of a container",
+            )
 
 
 def _open_standard_streams() -> None:

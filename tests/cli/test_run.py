@@ -103,6 +103,22 @@ def test_a_start_loads_the_kinds_and_libraries_that_its_configuration_needs(tmp_
     assert set(seen.stdout.split()) == {"otelhealth.kinds.http", "otelhealth.kinds.python"}
 
 
+def test_a_limit_of_open_files_that_is_too_low_is_said(tmp_path: Path) -> None:
+    write(tmp_path)
+    for files in (10, 40):
+        ended = subprocess.run(
+            ["sh", "-c", f"ulimit -n {files}; exec {sys.executable} -m otelhealth run"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert ended.returncode == 1
+        assert ended.stderr.startswith(f"otelhealth: this process may have {files} files open, and an agent needs 64")
+        assert len(ended.stderr.splitlines()) == 1
+
+
 def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
     write(tmp_path)
     with running(tmp_path) as (process, _):
