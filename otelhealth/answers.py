@@ -12,6 +12,7 @@ from otelhealth.engine.board import Board
 from otelhealth.engine.scheduler import Scheduler
 from otelhealth.engine.threads import ThreadLane
 from otelhealth.engine.throttle import Throttle
+from otelhealth.engine.watchdog import Watchdog
 from otelhealth.model import Exposition, Status
 from otelhealth.records import (
     BriefReport,
@@ -46,6 +47,7 @@ class Rooms(Protocol):
     telemetry: Telemetry
     store: Store
     host: HostSample
+    watchdog: Watchdog
     worker: Worker | None
 
     @property
@@ -118,6 +120,7 @@ class Answers:
                 "running": dict(self.rooms.scheduler.running),
                 "waiting": self.rooms.scheduler.waiting,
                 "threads_blocked": list(self.rooms.threads.blocked_owners),
+                "loop_blocked": self.rooms.watchdog.records(),
                 "not_exported": dict(self.rooms.telemetry.instruments.refusals),
                 "receiver": self.receiver.record() if self.receiver else None,
                 "export": self.rooms.telemetry.export_record(),

@@ -124,6 +124,15 @@ class ConfigRecord(TypedDict):
     restart_needed: list[str]
 
 
+class BlockRecord(TypedDict):
+    """One of `agent.loop_blocked` of the report: `where` the event loop stood still, `since` then, for so long."""
+
+    where: str
+    check: str | None
+    since: int  # Unix seconds
+    seconds: float
+
+
 class ReceiverRecord(TypedDict):
     """`agent.receiver` of the report: requests that were taken, by signal, and refused, by status."""
 

@@ -19,6 +19,7 @@ from otelhealth.engine.roster import Roster
 from otelhealth.engine.runner import TIMEOUT, Runner
 from otelhealth.engine.scheduler import Scheduler
 from otelhealth.engine.threads import ThreadLane
+from otelhealth.engine.watchdog import Watchdog
 from otelhealth.errors import ThreadsBlockedError
 from otelhealth.model import CheckResult, Child, StateChange, Status
 from otelhealth.once import Around
@@ -76,6 +77,7 @@ class Rounds:
             jumped=self.board.shift,
             woke=self.woke,
         )
+        self.watchdog = Watchdog(self.scheduler.overdue, clock)
         self.instruments.observe(self.look)
         self.roster = Roster(self.board, self.runner, self.scheduler, self.instruments, clock)
         self.sampler = HostSampler(clock=clock)
@@ -106,6 +108,7 @@ class Rounds:
     def woke(self, late: float) -> None:
         """The scheduler did, `late` seconds. A timer of its own would cost an agent at rest a tenth of its CPU."""
         self.instruments.loop_lag(late)
+        self.watchdog.late(late)
         self.tick()
 
     def tick(self) -> None:
@@ -177,7 +180,7 @@ class Rounds:
         return None if self.worker is None or self.roster.leads else self.worker.leader
 
     async def beat_for_ever(self) -> None:
-        with runtime.pauses(self.instruments.gc_pause):
+        with runtime.pauses(self.instruments.gc_pause), self.watchdog.watching():
             self.tick()
             await self.scheduler.run()
 

@@ -115,6 +115,10 @@ class Scheduler:
         """Runs that are due and wait for room in their lane."""
         return self._lanes.waiting
 
+    def overdue(self) -> float:
+        """Seconds since it should have woken; may be asked from any thread."""
+        return self._clock.monotonic() - self._waking if self._loop is not None else 0.0
+
     def is_running(self, name: str) -> bool:
         entry = self._timetable.entries.get(name)
         return entry is not None and entry.stage == "running"
@@ -154,10 +158,8 @@ class Scheduler:
         loop = self._loop
         if loop is None:
             return
-        delay, now = LONGEST, self._clock.monotonic()
-        due = self._timetable.next_due()
-        if due is not None:
-            delay = min(LONGEST, max(TICK, due - now))
+        due, now = self._timetable.next_due(), self._clock.monotonic()
+        delay = LONGEST if due is None else min(LONGEST, max(TICK, due - now))
         if self._lanes.waiting:
             delay = min(delay, 5 * TICK)
         if self._timer:

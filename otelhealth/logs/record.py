@@ -14,6 +14,7 @@ from otelhealth.redaction import Redactor
 from otelhealth.telemetry.tracing import exception_type
 
 STACK = "exception.stacktrace"
+_CODE_STACK = "code.stacktrace"  # where there is no exception
 _MESSAGE, _STACK, _TEXT = 8_000, 8_000, 2_000  # characters
 _ATTRIBUTES = 64
 _SEVERITIES = ((50, 21, "FATAL"), (40, 17, "ERROR"), (30, 13, "WARN"), (20, 9, "INFO"), (10, 5, "DEBUG"))
@@ -73,17 +74,18 @@ def attributes(record: logging.LogRecord, redact: Redactor) -> dict[str, Any]:
         "code.line.number": record.lineno,
     }
     for key, value in list(vars(record).items()):
-        if key not in _OWN and len(told) < _ATTRIBUTES:
+        if key not in _OWN and key not in (STACK, _CODE_STACK) and len(told) < _ATTRIBUTES:
             told[line(key, 200)] = _attribute(value, redact)
     return told | _exception(record, redact)
 
 
 def stack_of(record: logging.LogRecord, redact: Redactor) -> str:
-    """The traceback of its exception, or the one that its `extra` brings; "" without one."""
+    """The traceback of its exception, or the stack that it brings; "" without one."""
     if record.exc_info and record.exc_info[1] is not None:
         told = "".join(traceback.format_exception(*record.exc_info))
     else:
-        told = str(vars(record).get(STACK) or record.exc_text or record.stack_info or "")
+        extra = vars(record)
+        told = str(extra.get(STACK) or extra.get(_CODE_STACK) or record.exc_text or record.stack_info or "")
     return cut(redact(redacted(told)), _STACK)
 
 
@@ -104,7 +106,8 @@ def _exception(record: logging.LogRecord, redact: Redactor) -> dict[str, Any]:
     stack = stack_of(record, redact)
     error = record.exc_info[1] if record.exc_info else None
     if error is None:
-        return {STACK: stack} if stack else {}
+        brought = vars(record).get(STACK) or record.exc_text
+        return {STACK if brought else _CODE_STACK: stack} if stack else {}
     said = "".join(traceback.format_exception_only(error)).partition(": ")[2].strip()
     return {
         "exception.type": exception_type(error),
