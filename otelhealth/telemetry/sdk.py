@@ -41,6 +41,7 @@ from otelhealth.telemetry.settings import Batched, TelemetrySettings
 from otelhealth.telemetry.windows import SLOT, Windows
 
 _URL = "http://otelhealth/"  # never dialled: the session's adapter takes the request
+_WAITING = 0.7  # of the delay: the SDK spends the rest on encoding and handing over, and a crash may lose no more
 
 
 class SdkProviders:
@@ -101,7 +102,7 @@ class SdkProviders:
 
 def _batches(settings: Batched) -> _Batches:
     return {
-        "schedule_delay_millis": settings.delay * 1000,
+        "schedule_delay_millis": settings.delay * _WAITING * 1000,
         "max_queue_size": settings.max_queue,
         "max_export_batch_size": min(settings.max_batch, settings.max_queue),
     }
