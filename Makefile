@@ -10,7 +10,7 @@ run: $(VENV)/.run  ## the agent on its embedded defaults
 	@$(BIN)/otelhealth run
 
 test: $(VENV)/.dev stack  ## the whole suite, against the real Collector, Jaeger, Prometheus and Kafka
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST)
 
 faults: $(VENV)/.dev stack  ## what is lost when something dies, with outages as long as they are meant
 	$(BIN)/python -m pytest -m faults --full-length $(PYTEST)
