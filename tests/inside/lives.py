@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
+from opentelemetry import _logs, metrics, trace
 from opentelemetry.util._once import Once
 from starlette.types import ASGIApp, Message
 
 from otelhealth.inside.app import Service
 from otelhealth.inside.life import Life
+from tests.inside.recording import Recording
 
 _APIS = (
     ("opentelemetry.trace", "_TRACER_PROVIDER", None),
@@ -30,6 +32,16 @@ def unset_providers(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, f"{provider}_SET_ONCE", Once())
         if proxy is not None:
             patch.setattr(module, f"_PROXY{provider}", getattr(module, proxy)())
+
+
+def recording_of_all(patch: pytest.MonkeyPatch) -> Recording:
+    """What is recorded through the global API, until the test ends."""
+    unset_providers(patch)
+    found = Recording()
+    trace.set_tracer_provider(found.tracers)
+    metrics.set_meter_provider(found.meters)
+    _logs.set_logger_provider(found.loggers)
+    return found
 
 
 def life_of(app: Any) -> Life:

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI, HTTPException
-from opentelemetry import _logs, metrics, trace
 from opentelemetry.trace import StatusCode
 
 from otelhealth import monitor_endpoint, monitor_task, trace_call
 from otelhealth.errors import OtelHealthError
-from tests.inside.lives import unset_providers
+from tests.inside.lives import recording_of_all
 from tests.inside.recording import Recording, ask
 
 TASKS, ENDPOINTS = "otelhealth.task.duration", "otelhealth.endpoint.duration"
@@ -24,12 +23,7 @@ TASKS, ENDPOINTS = "otelhealth.task.duration", "otelhealth.endpoint.duration"
 
 @pytest.fixture
 def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
-    unset_providers(monkeypatch)
-    found = Recording()
-    trace.set_tracer_provider(found.tracers)
-    metrics.set_meter_provider(found.meters)
-    _logs.set_logger_provider(found.loggers)
-    return found
+    return recording_of_all(monkeypatch)
 
 
 def ended(recording: Recording) -> list[tuple[str, str | None, StatusCode]]:

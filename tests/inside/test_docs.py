@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk.metrics.export import Histogram, Metric, Sum
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,7 +15,7 @@ from starlette.websockets import WebSocket
 
 from otelhealth import monitor_endpoint, monitor_task, trace_call
 from otelhealth.telemetry import application
-from tests.inside.lives import unset_providers
+from tests.inside.lives import recording_of_all
 from tests.inside.recording import Recording, Talk, ask, scope_of
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text("utf-8")
@@ -62,12 +61,7 @@ async def everything(recording: Recording) -> None:
 
 @pytest.fixture
 def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
-    unset_providers(monkeypatch)
-    found = Recording()
-    trace.set_tracer_provider(found.tracers)
-    metrics.set_meter_provider(found.meters)
-    _logs.set_logger_provider(found.loggers)
-    return found
+    return recording_of_all(monkeypatch)
 
 
 def kind_of(metric: Metric) -> str:
