@@ -7,12 +7,13 @@ import os
 import re
 import urllib.request
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.measure import Child
+from otelhealth.server.names import metric_name
+from otelhealth.telemetry.metric import Metric
 
 Checks = Mapping[str, Mapping[str, Any]]
 
@@ -66,16 +67,12 @@ class AgentProcess(Child):
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
-    def figures(self) -> dict[str, float]:
-        """All of `/metrics` by its text up to the value."""
+    def figure(self, metric: Metric) -> float:
+        """The sum of a metric's points in `/metrics`; 0.0 where there are none."""
+        name = metric_name(metric.name, metric.unit, metric.instrument)
         with urllib.request.urlopen(f"{self.url}/metrics", timeout=60) as answer:
             lines = answer.read().decode().splitlines()
-        found = {}
-        for line in lines:
-            if line and not line.startswith("#"):
-                with suppress(ValueError):
-                    found[line.split(" # ")[0].rpartition(" ")[0]] = float(line.split(" # ")[0].rpartition(" ")[2])
-        return found
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name}{{", f"{name} ")))
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()

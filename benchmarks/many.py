@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.agents import AgentProcess, Checks, http_checks
 from benchmarks.measure import Child, Row, memory, percentile, say, two_cores
+from otelhealth.telemetry import names
 
 EVERY = 30
 Runs = Sequence[tuple[str, float, float]]  # check, when it began (Unix seconds), how late (seconds)
@@ -64,7 +65,7 @@ def run(quick: bool) -> Iterator[Row]:
             begin = time.time()
             time.sleep(EVERY * rounds + 2.0)
             each = (memory(agent.pid) - least) / count
-            skipped = sum(value for key, value in agent.figures().items() if "scheduler_skipped" in key)
+            skipped = agent.figure(names.SKIPPED)
         runs: Runs = [
             told for told in receiver.ask("runs") if told[1] - told[2] >= begin and told[0].startswith("http")
         ]

@@ -9,14 +9,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[1]
-STARTING = 60.0  # s that a child may take to say its first line
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +127,6 @@ class Child:
 def say(line: str) -> None:
     """Progress."""
     print(f"  {line}", flush=True)
-
-
-def wait_until(holds: Callable[[], bool], what: str, within: float = STARTING) -> None:
-    deadline = time.monotonic() + within
-    while not holds():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {within:g} s: {what}")
-        time.sleep(0.05)
 
 
 def two_cores() -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.agents import AgentProcess, Checks, http_checks
 from benchmarks.measure import Child, Row, Spread, cpu_of, cpu_seconds, percentile, say
+from otelhealth.telemetry import names
 
 RATE = 1000.0
 
@@ -45,7 +46,7 @@ def run(quick: bool) -> Iterator[Row]:
         ports = {"path": "/health", "rate": RATE, "seconds": seconds}
         plain_port, stock_port = plain.said(), stock.said()
         time.sleep(settling)
-        running = sum(value for key, value in agent.figures().items() if "checks_running" in key or "running{" in key)
+        running = agent.figure(names.RUNNING)
         for number in range(rounds):
             idle = cpu_of(agent.pid, seconds) / seconds
             bare.append(per_request(plain.pid, load, {**ports, "port": plain_port}))

@@ -8,8 +8,10 @@ import sys
 import pytest
 
 from benchmarks.__main__ import BENCHMARKS, table
-from benchmarks.many import exporting, missed
+from benchmarks.agents import AgentProcess
+from benchmarks.many import exporting, missed, python_checks
 from benchmarks.measure import Row, Spread, percentile
+from otelhealth.telemetry import names
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="CPU and PSS of another process are read from Linux")
 
@@ -20,6 +22,11 @@ def test_a_benchmark_runs_and_gives_its_rows(name: str, capsys: pytest.CaptureFi
     assert rows
     assert all(re.search(r"\d", row.measured) for row in rows)
     assert "  " in capsys.readouterr().out
+
+
+def test_a_figure_of_an_agent_is_the_sum_of_a_metric_s_points() -> None:
+    with AgentProcess(python_checks(3), None) as agent:
+        assert agent.figure(names.STATUS) == 3  # each check has one state
 
 
 def test_the_closing_table_is_markdown_and_marks_what_is_missed() -> None:
