@@ -35,7 +35,12 @@ class Address:
         return f"http://{Address(_REACHED_AT.get(self.host, self.host), self.port)}"
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
+
+
+def host_port(host: str, port: int) -> str:
+    """`db:5432`, `[::1]:5432`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _listenable(text: str) -> str:

@@ -13,7 +13,7 @@ import httptools
 
 from otelhealth.checks.request import Request, Response
 from otelhealth.checks.stream import Attempt, Endpoint, dial, network_error
-from otelhealth.checks.tls import not_after, tls_error
+from otelhealth.checks.tls import not_after
 from otelhealth.checks.url import Url
 from otelhealth.errors import ProbeError
 
@@ -147,9 +147,7 @@ class _Answer(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._done:
             return
-        if isinstance(exc, ssl.SSLError):  # TLS 1.3: a refused client certificate shows only now
-            self._end(tls_error(exc, str(self._request.url)))
-        elif isinstance(exc, OSError):
+        if isinstance(exc, OSError):  # also of TLS 1.3, where a refused client certificate shows only now
             self._end(network_error(exc, str(self._request.url)))
         elif not self._in_head and not self._framed:
             self._finish()

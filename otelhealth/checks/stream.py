@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from opentelemetry.trace import Span
 
+from otelhealth.address import host_port
 from otelhealth.checks.base import Context
 from otelhealth.checks.resolve import Family, literal, resolve
 from otelhealth.checks.tls import Tls, context, tls_error
@@ -41,9 +42,7 @@ class Endpoint(NamedTuple):
     family: Family | None = None
 
     def __str__(self) -> str:
-        if self.path:
-            return self.path
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return self.path or host_port(self.host, self.port)
 
 
 class Attempt:
@@ -97,14 +96,14 @@ def classed(where: str) -> Iterator[None]:
     """Make ProbeErrors of what the network reports; a lack of our own (files, ports, memory) stays as it is."""
     try:
         yield
-    except ssl.SSLError as error:
-        raise tls_error(error, where) from error
     except OSError as error:
         raise network_error(error, where) from error
 
 
 def network_error(error: OSError, where: str) -> BaseException:
-    """The ProbeError of a network error, or `error` itself where it speaks of this machine and not of the target."""
+    """The ProbeError of an error of network or TLS, or `error` itself where it speaks of this machine, not the target."""
+    if isinstance(error, ssl.SSLError):
+        return tls_error(error, where)
     number = error.errno
     if number in _OURS:
         return error
@@ -189,7 +188,7 @@ class Inbox(asyncio.Protocol):
         self.data = b""
         self._where = where
         self._limit = limit
-        self._lost: ProbeError | BaseException | None = None
+        self._lost: BaseException | None = None
         self._closed = False
         self._waiter: asyncio.Future[None] | None = None
 
@@ -199,9 +198,7 @@ class Inbox(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
-        if isinstance(exc, ssl.SSLError):
-            self._lost = tls_error(exc, self._where)
-        elif isinstance(exc, OSError):
+        if isinstance(exc, OSError):
             self._lost = network_error(exc, self._where)
         self._wake()
 

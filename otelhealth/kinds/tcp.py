@@ -24,7 +24,7 @@ from otelhealth.model import CheckResult, Measurement
 from otelhealth.units import LocalPath, duration_text
 
 
-class Step(Settings):
+class Turn(Settings):
     """One turn of a dialogue: say something, then wait for an answer."""
 
     send: SecretStr | None = Field(None, max_length=64 * 1024, description="Text to send; never shown.")
@@ -32,10 +32,21 @@ class Step(Settings):
     regex: Pattern | None = Field(None, description="Regular expression that is found in the answer.")
 
     @model_validator(mode="after")
-    def _does_something(self) -> Self:
+    def _awaits_one_thing(self) -> Self:
         if self.expect is not None and self.regex is not None:
             raise ValueError("give `expect` or `regex`, not both")
         return self
+
+    @property
+    def is_empty(self) -> bool:
+        return (self.send, self.expect, self.regex) == (None, None, None)
+
+    async def take(self, transport: asyncio.Transport, inbox: Inbox) -> bytes:
+        """The answer up to the end of what is awaited; empty where nothing is. Raises ProbeError."""
+        if self.send is not None:
+            transport.write(self.send.get_secret_value().encode())
+        awaits = self.awaits()
+        return b"" if awaits is None else await inbox.until(awaits)
 
     def awaits(self) -> Callable[[bytes], int] | None:
         """How many bytes up to and with the awaited ones have come; 0: not yet."""
@@ -48,8 +59,8 @@ class Step(Settings):
         return None
 
 
-class TcpCheck(Check, TlsOptions):
-    """Connects, and speaks the dialogue if one is given."""
+class TcpCheck(Check, Turn, TlsOptions):
+    """Connects, and speaks the dialogue if one is given. A single turn is its own."""
 
     summary: ClassVar[str] = "a TCP port or unix socket: connects, with TLS and a send/expect dialogue if wanted"
     quantities: ClassVar[tuple[Quantity, ...]] = (
@@ -63,19 +74,14 @@ class TcpCheck(Check, TlsOptions):
     port: int = Field(0, ge=0, le=65535, description="Port.")
     path: LocalPath | None = Field(None, max_length=107, description="A unix socket instead of `host` and `port`.")
     tls: bool = Field(False, description="Speak TLS.")
-    send: SecretStr | None = Field(None, max_length=64 * 1024, description="Text to send; never shown.")
-    expect: Wanted | None = Field(None, min_length=1, max_length=4096, description="Text that the answer holds.")
-    regex: Pattern | None = Field(None, description="Regular expression that is found in the answer.")
-    dialogue: tuple[Step, ...] = Field((), max_length=20, description="Several turns of send and expect.")
+    dialogue: tuple[Turn, ...] = Field((), max_length=20, description="Several turns of send and expect.")
     ip_version: Literal[4, 6] | None = Field(None, description="Use only addresses of this kind.")
 
     @model_validator(mode="after")
     def _has_one_target(self) -> Self:
         if bool(self.path) == bool(self.host and self.port) or (self.path and (self.host or self.port)):
             raise ValueError("a tcp check needs `host` and `port`, or `path`")
-        if self.expect is not None and self.regex is not None:
-            raise ValueError("give `expect` or `regex`, not both")
-        if self.dialogue and (self.send, self.expect, self.regex) != (None, None, None):
+        if self.dialogue and not self.is_empty:
             raise ValueError("give a `dialogue`, or `send`, `expect` and `regex` for a single turn, not both")
         resolve.prepare(self.host or "localhost")
         if self.tls:
@@ -87,10 +93,8 @@ class TcpCheck(Check, TlsOptions):
         return Endpoint(self.host, self.port, self.path or "", self.ip_version)
 
     @property
-    def steps(self) -> tuple[Step, ...]:
-        if self.dialogue or (self.send, self.expect, self.regex) == (None, None, None):
-            return self.dialogue
-        return (Step(send=self.send, expect=self.expect, regex=self.regex),)
+    def turns(self) -> tuple[Turn, ...]:
+        return self.dialogue if self.is_empty else (self,)
 
     async def probe(self, ctx: Context) -> CheckResult:
         attempt = Attempt()
@@ -101,7 +105,7 @@ class TcpCheck(Check, TlsOptions):
             details = {"peer": attempt.peer} if attempt.peer else {}
             return failed(error.error_type, str(error), *measured, *phase_measurements(attempt), details=details)
         took = duration_text(sum(attempt.phases.values()))
-        message = f"{'answered as expected' if self.steps else 'connected'} in {took}"
+        message = f"{'answered as expected' if self.turns else 'connected'} in {took}"
         details = {"peer": attempt.peer} | ({"answer": answer} if answer else {})
         return passed(message, *measured, *phase_measurements(attempt), details=details)
 
@@ -114,9 +118,9 @@ class TcpCheck(Check, TlsOptions):
                 peer = transport.get_extra_info("ssl_object")
                 if isinstance(peer, ssl.SSLObject) and (expires := not_after(peer)) is not None:
                     measured.append(days_measurement("certificate_days", expires, ctx.clock.time()))
-                attempt.enter("dialogue" if self.steps else "")
-                for step in self.steps:
-                    answer = await _turn(step, transport, inbox)
+                attempt.enter("dialogue" if self.turns else "")
+                for turn in self.turns:
+                    answer = await turn.take(transport, inbox)
             finally:
                 transport.abort()
         return answer.decode(errors="replace").strip()[-200:]
@@ -126,10 +130,3 @@ class TcpCheck(Check, TlsOptions):
         if endpoint.path:
             return {"server.address": endpoint.path, "network.transport": "unix"}
         return {"server.address": endpoint.host, "server.port": endpoint.port, "network.transport": "tcp"}
-
-
-async def _turn(step: Step, transport: asyncio.Transport, inbox: Inbox) -> bytes:
-    if step.send is not None:
-        transport.write(step.send.get_secret_value().encode())
-    awaits = step.awaits()
-    return b"" if awaits is None else await inbox.until(awaits)
