@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator
+
+
+def zone(name: str) -> ZoneInfo:
+    """Raises ValueError where there is none of that IANA name."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"unknown time zone {name!r}; use an IANA name such as Europe/Paris") from error
+
+
+Zone = Annotated[str, AfterValidator(lambda name: zone(name) and name)]
 
 
 class Cron:
@@ -13,11 +26,7 @@ class Cron:
 
     def __init__(self, expression: str, timezone: str = "UTC") -> None:
         self.expression = expression
-        self.timezone = timezone
-        try:
-            self._zone = ZoneInfo(timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"unknown time zone {timezone!r}; use an IANA name such as Europe/Paris") from error
+        self._zone = zone(timezone)
         try:
             next(CronSim(expression, datetime.now(self._zone)))
         except CronSimError as error:

@@ -9,6 +9,7 @@ from otelhealth.records import BriefReport, CheckRecord, ExportRecord, GroupRepo
 
 T = TypeVar("T")
 Attributes = tuple[tuple[str, str], ...]
+Instrument = Literal["gauge", "counter", "updowncounter", "histogram"]
 NO_DETAILS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -109,7 +110,7 @@ class MetricFamily(NamedTuple):
 
     name: str
     unit: str
-    type: Literal["counter", "updowncounter", "gauge", "histogram"]
+    type: Instrument
     description: str
     points: Sequence[MetricPoint]
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field
 
-from otelhealth.checks.base import Check, Context
+from otelhealth.checks.base import Category, Check, Context
 from otelhealth.checks.cgroup import Cgroup, CgroupMemory, Pressure, Resource, Throttling, read
 from otelhealth.checks.mounts import Usage, mount_table, usages
 from otelhealth.clock import SYSTEM, Clock
@@ -140,7 +140,7 @@ class HostCheck(Check):
 
     in_process: ClassVar[bool] = True
 
-    category: Literal["system", "service", "external"] = Field("system", description="What it speaks of.")
+    category: Category = Field("system", description="What it speaks of.")
     root: LocalPath = Field(
         "/", description="Where the host's file system is seen: `/host` in a container that mounts it there."
     )

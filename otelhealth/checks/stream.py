@@ -101,7 +101,7 @@ def classed(where: str) -> Iterator[None]:
 
 
 def network_error(error: OSError, where: str) -> BaseException:
-    """The ProbeError of an error of network or TLS, or `error` itself where it speaks of this machine, not the target."""
+    """The ProbeError of an error of network or TLS; `error` itself where it speaks of this machine, not the target."""
     if isinstance(error, ssl.SSLError):
         return tls_error(error, where)
     number = error.errno

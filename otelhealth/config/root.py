@@ -3,16 +3,16 @@
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field, SecretStr, SerializeAsAny, field_validator, model_validator
 
-from otelhealth.checks.base import Check, Settings, Threshold
+from otelhealth.checks.base import Check, Interval, Retries, RetryDelay, Settings, Threshold, Tier, Timeout
 from otelhealth.checks.registry import find_kind
 from otelhealth.checks.secret import secrets_of
 from otelhealth.config.rules import broken
 from otelhealth.config.where import dotted
-from otelhealth.cron import Cron
+from otelhealth.cron import Zone
 from otelhealth.engine.aggregate import StatusSettings
 from otelhealth.logs.settings import LogSettings
 from otelhealth.server.settings import ServerSettings
@@ -38,24 +38,18 @@ class ServiceSettings(Settings):
 class Defaults(Settings):
     """What a check takes that does not say it itself; `threshold` field by field."""
 
-    every: Duration | None = Field(None, ge=0.1, le=366 * 86400, description="Interval between starts.")
-    timezone: str | None = Field(None, description="IANA zone of `cron`.")
-    timeout: Duration | None = Field(None, gt=0, le=3600, description="Deadline of one attempt.")
-    retries: int | None = Field(None, ge=0, le=10, description="Further attempts when one fails.")
-    retry_delay: Duration | None = Field(None, le=600, description="Pause before each further attempt.")
+    every: Interval | None = Field(None, description="Interval between starts.")
+    timezone: Zone | None = Field(None, description="IANA zone of `cron`.")
+    timeout: Timeout | None = Field(None, description="Deadline of one attempt.")
+    retries: Retries | None = Field(None, description="Further attempts when one fails.")
+    retry_delay: RetryDelay | None = Field(None, description="Pause before each further attempt.")
     jitter: Share | None = Field(None, description="Share of `every` by which each start is moved at random.")
     grace: Duration | None = Field(None, description="No finished run within every + grace: `unknown`, stale.")
-    tier: Literal[1, 2, 3, 4] | None = Field(None, description="1 is the most important.")
+    tier: Tier | None = Field(None, description="1 is the most important.")
     groups: tuple[str, ...] | None = Field(None, description="`live`, `ready`, `startup`, or own groups.")
     tags: tuple[str, ...] | None = Field(None, description="Free labels, shown and matched.")
     threshold: Threshold | None = Field(None, description="When runs make a state.")
     propagate: bool | None = Field(None, description="Send `traceparent` to the target.")
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone_exists(cls, value: str | None) -> str | None:
-        Cron("* * * * *", value or "UTC")
-        return value
 
 
 def with_defaults(check: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

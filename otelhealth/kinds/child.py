@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from otelhealth.checks.base import Check, Context, Quantity, Threshold, failed, passed, warned
+from otelhealth.checks.base import Check, Context, Interval, Quantity, Threshold, Tier, failed, passed, warned
 from otelhealth.model import CheckResult, Measurement, ServiceProcess, Usage
 from otelhealth.units import Duration, duration_text, size_text
 
@@ -31,8 +31,8 @@ class ChildCheck(Check):
     )
 
     kind: Literal["child"] = "child"
-    every: Duration = Field(10.0, ge=0.1, le=366 * 86400, description="Interval between starts.")
-    tier: Literal[1, 2, 3, 4] = Field(1, description="1 is the most important: its failure makes the service critical.")
+    every: Interval = Field(10.0, description="Interval between starts.")
+    tier: Tier = Field(1, description="1 is the most important: its failure makes the service critical.")
     groups: tuple[str, ...] = Field(("live", "ready"), description="`live`, `ready`, `startup`, or own groups.")
     threshold: Threshold = Field(
         default_factory=lambda: Threshold(max_consecutive_failures=1), description="When runs make a state."

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, Self
 import psutil
 from pydantic import Field, model_validator
 
-from otelhealth.checks.base import Check, Context, Quantity, passed
+from otelhealth.checks.base import Category, Check, Context, Quantity, passed
 from otelhealth.checks.processes import Seen, look_at
 from otelhealth.errors import ProbeError
 from otelhealth.model import CheckResult, Measurement
@@ -68,7 +68,7 @@ class ProcessCheck(Check):
     )
 
     kind: Literal["process"] = "process"
-    category: Literal["system", "service", "external"] = Field("system", description="What it speaks of.")
+    category: Category = Field("system", description="What it speaks of.")
     pid: int | None = Field(None, ge=1, description="The process with this id.")
     pidfile: LocalPath | None = Field(None, description="The process whose id this file holds.")
     process: str | None = Field(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
@@ -32,7 +32,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from otelhealth.model import Attributes, HistogramValue, MetricFamily, MetricPoint
+from otelhealth.model import Attributes, HistogramValue, Instrument, MetricFamily, MetricPoint
 from otelhealth.spool import SignalName
 from otelhealth.telemetry.reader import WindowReader
 from otelhealth.telemetry.sender import Sender
@@ -144,7 +144,7 @@ class _Latest(MetricExporter):
                         yield MetricFamily(metric.name, metric.unit or "", kind, metric.description or "", points)
 
 
-def _kind(metric: Metric) -> Literal["counter", "updowncounter", "gauge", "histogram"] | None:
+def _kind(metric: Metric) -> Instrument | None:
     """None for exponential histograms: the text format of `/metrics` has no word for them."""
     match metric.data:
         case Gauge():
