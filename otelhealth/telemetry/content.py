@@ -8,7 +8,8 @@ from typing import Any
 
 from otelhealth.redaction import Redactor
 from otelhealth.spool import Letter, SignalName
-from otelhealth.telemetry.wire import fields, message, rejected, text_of
+from otelhealth.telemetry.fields import BYTES, Data, Field, Message, TooLongError, Walk
+from otelhealth.telemetry.wire import field
 
 # From the request down to its items: the fields that repeat, by number and by their names in JSON.
 _DATA = (5, 7, 9, 10, 11)
@@ -24,7 +25,8 @@ _NAMES: dict[SignalName, Sequence[tuple[str, ...]]] = {
     "logs": (("resourceLogs",), ("scopeLogs",), ("logRecords",)),
 }
 _REJECTED = ("rejectedSpans", "rejectedDataPoints", "rejectedLogRecords")
-_UNREADABLE = (ValueError, IndexError, TypeError, AttributeError, OverflowError, RecursionError)
+_UNREADABLE = (ValueError, IndexError, TypeError, AttributeError, OverflowError, RecursionError, TooLongError)
+_STEPS = 1_000  # fields of an answer that are looked at
 
 
 class OtlpContent:
@@ -81,7 +83,7 @@ class OtlpContent:
                 return str(json.loads(answer).get("message", ""))
             if content_type.startswith("text/plain"):
                 return answer.decode(errors="replace").strip()
-            return text_of(answer, 2)
+            return Message(Walk(_STEPS), answer).text(2)
         except _UNREADABLE:
             return ""
 
@@ -90,29 +92,39 @@ def is_json(content_type: str) -> bool:
     return content_type.lower().startswith("application/json")
 
 
-def _payloads(data: bytes, numbers: tuple[int, ...]) -> Iterator[tuple[int, bytes]]:
-    for number, value, _ in fields(data):
-        if number in numbers and isinstance(value, bytes):
-            yield number, value
+def rejected(answer: bytes) -> tuple[int, str]:
+    """(items, reason) of a partial success in an Export*ServiceResponse; (0, "") where all was taken."""
+    walk = Walk(_STEPS)
+    try:
+        partial = Message(walk, Message(walk, answer).message(1))
+        return partial.integer(1), partial.text(2)
+    except (ValueError, TooLongError):
+        return 0, ""
 
 
-def _count(data: bytes, path: Sequence[tuple[int, ...]]) -> int:
-    inside = _payloads(data, path[0])
-    return sum(1 if len(path) == 1 else _count(part, path[1:]) for _, part in inside)
+def _fields(data: Data) -> Iterator[Field]:
+    """All of them: none is shorter than two bytes."""
+    return Walk(len(data)).fields(data)
 
 
-def _halve(data: bytes, path: Sequence[tuple[int, ...]]) -> Iterable[bytes]:
+def _count(data: Data, path: Sequence[tuple[int, ...]]) -> int:
+    inside = [value for number, kind, value in _fields(data) if number in path[0] and kind == BYTES]
+    return len(inside) if len(path) == 1 else sum(_count(part, path[1:]) for part in inside)
+
+
+def _halve(data: Data, path: Sequence[tuple[int, ...]]) -> Iterable[bytes]:
     """Two messages that together hold what this one does; none where it holds a single item."""
-    rest = b"".join(raw for number, _, raw in fields(data) if number not in path[0])
-    parts = list(_payloads(data, path[0]))
+    found = list(_fields(data))
+    parts = [each for each in found if each[0] in path[0] and each[1] == BYTES]
+    rest = b"".join(field(*each) for each in found if each[0] not in path[0])
     if len(parts) > 1:
         middle = len(parts) // 2
         for some in (parts[:middle], parts[middle:]):
-            yield rest + b"".join(message(number, part) for number, part in some)
+            yield rest + b"".join(field(*part) for part in some)
     elif parts and len(path) > 1:
-        [(number, part)] = parts
+        [(number, kind, part)] = parts
         for half in _halve(part, path[1:]):
-            yield rest + message(number, half)
+            yield rest + field(number, kind, half)
 
 
 def _count_json(data: Any, path: Sequence[tuple[str, ...]]) -> int:

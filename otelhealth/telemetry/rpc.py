@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from otelhealth.errors import MissingLibraryError
 from otelhealth.spool import Otlp, SignalName
+from otelhealth.telemetry.content import rejected
 from otelhealth.telemetry.sender import Outcome, Settle
-from otelhealth.telemetry.wire import rejected
 
 try:
     import grpc  # type: ignore[import-untyped] # its stubs are another package

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from otelhealth.telemetry.fields import varint as read_varint
+from otelhealth.telemetry.fields import BYTES, Data
 
 K = TypeVar("K")
 _DOUBLE = struct.Struct("<d").pack
@@ -37,6 +37,11 @@ def varint(number: int) -> bytes:
 
 def tag(number: int, wire_type: int) -> bytes:
     return varint(number << 3 | wire_type)
+
+
+def field(number: int, wire_type: int, value: Data) -> bytes:
+    """As it was read: the value's own bytes behind their tag."""
+    return tag(number, wire_type) + (varint(len(value)) if wire_type == BYTES else b"") + value
 
 
 def message(number: int, payload: bytes) -> bytes:
@@ -139,44 +144,3 @@ class Envelope:
         scopes = [self._scope + b"".join(own)] if own or not others else []
         scopes += [message(1, text(1, name)) + b"".join(found) for name, found in others.items()]
         return message(1, self._resource + b"".join([message(2, scope) for scope in scopes]))
-
-
-def rejected(response: bytes) -> tuple[int, str]:
-    """(items, reason) of a partial success in an Export*ServiceResponse; (0, "") when all was taken."""
-    try:
-        partial = {number: value for number, value, _ in fields(response)}.get(1, b"")
-        inside = {number: value for number, value, _ in fields(partial)} if isinstance(partial, bytes) else {}
-    except (IndexError, ValueError):
-        return 0, ""
-    count, reason = inside.get(1, 0), inside.get(2, b"")
-    return count if isinstance(count, int) else 0, reason.decode(errors="replace") if isinstance(reason, bytes) else ""
-
-
-def text_of(data: bytes, number: int) -> str:
-    """The text in a field of a message; raises ValueError where it is none."""
-    for found, value, _ in fields(data):
-        if found == number and isinstance(value, bytes):
-            return value.decode()
-    return ""
-
-
-def fields(data: bytes) -> Iterable[tuple[int, int | bytes, bytes]]:
-    """(number, value, all of its bytes) of each field of a message; ValueError where it is none."""
-    at = 0
-    while (begin := at) < len(data):
-        key, at = read_varint(data, at)
-        value: int | bytes
-        match key & 7:
-            case 0:
-                value, at = read_varint(data, at)
-            case 1 | 5 as kind:
-                at += 8 if kind == 1 else 4
-                value = data[begin:at]
-            case 2:
-                size, at = read_varint(data, at)
-                value, at = data[at : at + size], at + size
-            case other:
-                raise ValueError(f"there is no wire type {other}")
-        if at > len(data):
-            raise ValueError("the message is cut off")
-        yield key >> 3, value, data[begin:at]

@@ -16,10 +16,9 @@ from otelhealth.spool import Letter, Otlp
 from otelhealth.spool.post import Post
 from otelhealth.spool.verdict import Fate
 from otelhealth.telemetry import TelemetrySettings
-from otelhealth.telemetry.content import OtlpContent
+from otelhealth.telemetry.content import OtlpContent, rejected
 from otelhealth.telemetry.export import Ledger
 from otelhealth.telemetry.sender import Outcome
-from otelhealth.telemetry.wire import rejected
 
 LETTER = Letter("traces", b"x", items=1)
 

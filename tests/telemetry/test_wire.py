@@ -13,7 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
 
-from otelhealth.telemetry.wire import Envelope, attributes, rejected, text
+from otelhealth.telemetry.content import rejected
+from otelhealth.telemetry.wire import Envelope, attributes, text
 from tests.telemetry.receiver import attributes as decoded
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]))
