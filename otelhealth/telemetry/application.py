@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otelhealth.telemetry.metric import Metric, Record
+from otelhealth.telemetry.metric import Metric, Record, declared
 from otelhealth.telemetry.names import ERROR_TYPE
 
 METHOD = "http.request.method"
@@ -78,16 +78,7 @@ ENDPOINT_DURATION = Metric(
     (ENDPOINT, ERROR_TYPE),
     "each call of the endpoint",
 )
-METRICS = (
-    REQUESTS,
-    REQUESTS_ACTIVE,
-    SOCKETS,
-    SOCKET_MESSAGES,
-    SOCKET_DURATION,
-    SOCKET_CLOSES,
-    TASK_DURATION,
-    ENDPOINT_DURATION,
-)
+METRICS = declared(globals())
 
 _SAID = ("server.address", "server.port", "client.address", "client.port", "url.path", "url.query", AGENT, SYNTHETIC)
 EVENT_TASK_START = "otelhealth.task.start"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from otelhealth.model import Instrument
@@ -24,6 +25,11 @@ class Metric(NamedTuple):
     def bounds(self) -> tuple[float, ...]:
         """Upper bounds of a histogram's buckets."""
         return SECONDS if self.unit == "s" else OTHER_UNITS
+
+
+def declared(module: Mapping[str, object]) -> tuple[Metric, ...]:
+    """The metrics among a module's names, in their order."""
+    return tuple(each for each in module.values() if isinstance(each, Metric))
 
 
 class Record(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otelhealth.telemetry.metric import Metric, Record
+from otelhealth.telemetry.metric import Metric, Record, declared
 
 CHECK_NAME = "otelhealth.check.name"
 CHECK_KIND = "otelhealth.check.kind"
@@ -203,31 +203,7 @@ RECEIVED = Metric(
 
 OF_A_PROCESS = (PROCESS_CPU, PROCESS_MEMORY, PROCESS_THREADS, PROCESS_FDS, PROCESS_UPTIME)
 OF_A_CHILD = (*OF_A_PROCESS, PROCESS_UTILIZATION, PROCESS_COUNT, PROCESS_RESTARTS, PROCESS_EXITS)
-METRICS = (
-    STATUS,
-    DURATION,
-    TRANSITIONS,
-    LAST_RUN,
-    LAST_SUCCESS,
-    SERVICE_STATUS,
-    SERVICE_SCORE,
-    LAG,
-    RUNNING,
-    SKIPPED,
-    THREADS_BLOCKED,
-    LOOP_LAG,
-    RELOADS,
-    *OF_A_CHILD,
-    EXPORTED_SPANS,
-    EXPORTED_POINTS,
-    EXPORTED_LOGS,
-    SPOOL_USAGE,
-    SPOOL_LIMIT,
-    SPOOL_REQUESTS,
-    SPOOL_DROPPED,
-    RECEIVED,
-)
-
+METRICS = declared(globals())
 
 SPANS = (
     Record(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from otelhealth.model import Attributes
-from otelhealth.telemetry.metric import Metric
+from otelhealth.telemetry.metric import Metric, declared
 
 GC_GENERATION = "cpython.gc.generation"
 GENERATIONS: tuple[Attributes, ...] = tuple(((GC_GENERATION, str(number)),) for number in range(3))
@@ -40,7 +40,7 @@ GC_PAUSE = Metric(
     (GC_GENERATION,),
     "each collection",
 )
-METRICS = (TASKS, COLLECTIONS, COLLECTED, UNCOLLECTABLE, GC_PAUSE)
+METRICS = declared(globals())
 
 
 def collections() -> Iterator[tuple[Metric, Attributes, float]]:
