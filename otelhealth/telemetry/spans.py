@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, StatusCode, Tracer
 
@@ -10,7 +9,7 @@ from otelhealth.checks.base import Check
 from otelhealth.model import CheckResult, Status
 from otelhealth.telemetry import names
 
-_ROOT = Context()  # empty: a run's trace is its own, whatever span is current
+_ROOT = Context()
 
 
 class Spans:
@@ -19,8 +18,8 @@ class Spans:
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
 
-    def start_run(self, check: Check, delay: float, parent: Span | None = None) -> Span:
-        """A run that starts `delay` seconds after it was due; under `parent` where a request asked for it."""
+    def start_run(self, check: Check, delay: float) -> Span:
+        """A run that starts `delay` seconds after it was due; its trace is its own, whatever span is current."""
         attributes: dict[str, str | int | float] = {
             names.CHECK_NAME: check.name,
             names.CHECK_KIND: check.kind,
@@ -29,8 +28,7 @@ class Spans:
         }
         if check.peer:
             attributes[names.PEER] = check.peer
-        context = _ROOT if parent is None else trace.set_span_in_context(parent)
-        return self._tracer.start_span(f"check {check.name}", context, attributes=attributes)
+        return self._tracer.start_span(f"check {check.name}", _ROOT, attributes=attributes)
 
     def finish_run(self, span: Span, result: CheckResult, state: Status) -> None:
         """End it with the run's result and the check's debounced state."""
