@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:@]*)(?::\d*)?")  # with its port
 # What would forge a line of a log, move a terminal's cursor, or cannot be written at all.
-_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
 def redacted(text: str) -> str:
@@ -27,7 +27,7 @@ def _without_user_info(word: re.Match[str]) -> str:
 
 def one_line(text: str, most: int) -> str:
     """A foreign text as one printable line of at most `most` characters."""
-    return _UNFIT.sub(" ", text[:most])
+    return UNFIT.sub(" ", text[:most])
 
 
 def near(word: str, known: Iterable[str], otherwise: str) -> str:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import math
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from otelhealth.errors import UNFIT
 from otelhealth.logs.record import STACK, attributes, cut, made_in, message, severity, stack_of
 from otelhealth.redaction import Redactor
 from otelhealth.telemetry.resource import resource_attributes
 
-# What would forge a line, move a terminal's cursor, or cannot be written at all.
-_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _BARE = (",", ":")
 _MOST = 30_000  # characters of a line; Fluent Bit's tail skips a longer one than 32 kB
@@ -71,12 +69,12 @@ class JsonFormatter(logging.Formatter):
 
 def escaped(text: str) -> str:
     """`text` as one line."""
-    return text if text.isprintable() else _UNFIT.sub(_escape, text)
+    return text if text.isprintable() else UNFIT.sub(lambda found: "".join(map(_escaped, found[0])), text)
 
 
-def _escape(match: re.Match[str]) -> str:
-    found = match[0]
-    return _ESCAPES.get(found) or (f"\\x{ord(found):02x}" if found < "\x80" else f"\\u{ord(found):04x}")
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return _ESCAPES.get(character) or (f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}")
 
 
 def _encoded(fields: Mapping[str, Any]) -> str:
