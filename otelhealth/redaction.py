@@ -1,6 +1,6 @@
 """Keeps secrets out of all that is told: their exact values are known, and give way to `***` where a text leaves.
 
-Which values are secret is decided by the type of the setting that holds them (config/secrecy.py), never by a pattern.
+Which values are secret is decided by the type of the setting that holds them (checks/secret.py), never by a pattern.
 """
 
 from __future__ import annotations

@@ -89,6 +89,17 @@ def test_every_module_says_what_it_is_for() -> None:
     assert silent == []
 
 
+def test_a_source_that_is_named_is_there() -> None:
+    names = {path.relative_to(ROOT).as_posix() for path in tracked()}
+    lost = [
+        f"{path.name}: {named}"
+        for path in SOURCES
+        for named in re.findall(r"[\w/]+\.py\b", path.read_text())
+        if not any(name.endswith(f"/{named}") or name == named for name in names)
+    ]
+    assert lost == []
+
+
 def caught(handler: ast.ExceptHandler) -> set[str]:
     """The names of what it catches; "" for everything."""
     named = [node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)] if handler.type else [""]
