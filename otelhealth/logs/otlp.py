@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from logging.handlers import QueueHandler
 from typing import Protocol
 
-from otelhealth.logs.record import Severity, attributes, made_in, message, severity
+from otelhealth.logs.record import attributes, made_in, message, severity
 from otelhealth.redaction import Redactor
-from otelhealth.telemetry.logs import encoded_record
+from otelhealth.telemetry.logs import WARN, encoded_record
 from otelhealth.telemetry.wire import Scoped
 
 OWN = "otelhealth"
@@ -104,9 +104,8 @@ class OtlpHandler(QueueHandler):
         at, self._said = time.time(), self._filled
         count, self._left_out = self._left_out, 0
         told = f"{count} log records were left out, more than {self._rate:g} a second came"
-        warn = Severity(13, "WARN")
         self._items.put(
-            Scoped("otelhealth.logs", encoded_record(at=at, observed=at, severity=warn, body=told, told={}))
+            Scoped("otelhealth.logs", encoded_record(at=at, observed=at, severity=WARN, body=told, told={}))
         )
 
 

@@ -11,24 +11,20 @@ from opentelemetry import trace
 from otelhealth.errors import redacted
 from otelhealth.plain import line, plain
 from otelhealth.redaction import Redactor
+from otelhealth.telemetry.logs import ERROR, INFO, WARN, Severity
 from otelhealth.telemetry.tracing import exception_type
 
 STACK = "exception.stacktrace"
 _CODE_STACK = "code.stacktrace"  # where there is no exception
 _MESSAGE, _STACK, _TEXT = 8_000, 8_000, 2_000  # characters
 _ATTRIBUTES = 64
-_SEVERITIES = ((50, 21, "FATAL"), (40, 17, "ERROR"), (30, 13, "WARN"), (20, 9, "INFO"), (10, 5, "DEBUG"))
+_SEVERITIES = ((50, Severity(21, "FATAL")), (40, ERROR), (30, WARN), (20, INFO), (10, Severity(5, "DEBUG")))
 _TRACE_ID, _SPAN_ID, _SAMPLED = "trace_id", "span_id", "trace_sampled"
 # What opentelemetry-instrumentation-logging leaves on a record, also where another thread formats it.
 _INSTRUMENTED = ("otelTraceID", "otelSpanID", "otelTraceSampled", "otelServiceName")
 _OWN = frozenset(
     {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", _TRACE_ID, _SPAN_ID, _SAMPLED, *_INSTRUMENTED}
 )
-
-
-class Severity(NamedTuple):
-    number: int
-    text: str
 
 
 class Made(NamedTuple):
@@ -40,11 +36,8 @@ class Made(NamedTuple):
 
 
 def severity(record: logging.LogRecord) -> Severity:
-    """By the log data model's numbers and short names."""
-    for level, number, text in _SEVERITIES:
-        if record.levelno >= level:
-            return Severity(number, text)
-    return Severity(1, "TRACE")
+    """As the log data model tells Python's levels."""
+    return next((found for level, found in _SEVERITIES if record.levelno >= level), Severity(1, "TRACE"))
 
 
 def message(record: logging.LogRecord, redact: Redactor) -> str:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 
 from otelhealth.clock import Clock
-from otelhealth.model import Child, MetricFamily, MetricPoint, ServiceProcess, Usage
+from otelhealth.model import Attributes, Child, MetricFamily, ServiceProcess, Usage
 from otelhealth.telemetry import names
 from otelhealth.telemetry.encode import Pace, encode
 from otelhealth.telemetry.metric import Metric
@@ -24,7 +24,7 @@ class ChildFigures:
     def __init__(self, child: Child, resource: Mapping[str, str], scope: str, clock: Clock) -> None:
         self._child = child
         self._clock = clock
-        self._instance = ((_INSTANCE, resource[_INSTANCE]),)
+        self._instance = (_INSTANCE, resource[_INSTANCE])
         self._envelope = Envelope(resource, scope, __version__)
         self._tables = {metric.name: Table(metric) for metric in names.OF_A_CHILD}
         self._lock = threading.Lock()  # the export's thread and that of `/metrics`
@@ -42,11 +42,8 @@ class ChildFigures:
     def families(self) -> Iterator[MetricFamily]:
         """As last looked at, told apart from the agent's own by the instance."""
         self._take(self._child.latest)
-        for table in self._tables.values():
-            points = [MetricPoint((*each.attributes, *self._instance), each.current()) for each in table.live()]
-            if points:
-                metric = table.metric
-                yield MetricFamily(metric.name, metric.unit, metric.instrument, metric.description, points)
+        families = (table.family(self._instance) for table in self._tables.values())
+        yield from (family for family in families if family.points)
 
     def _take(self, usage: Usage | None) -> None:
         with self._lock:
@@ -79,5 +76,5 @@ class ChildFigures:
             self._before, self._share = usage, min(1.0, share)
         return self._share
 
-    def _number(self, metric: Metric, attributes: tuple[tuple[str, str], ...] = ()) -> Number:
+    def _number(self, metric: Metric, attributes: Attributes = ()) -> Number:
         return self._tables[metric.name].number(attributes, self._clock.time())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from otelhealth.checks.request import header_problem
-from otelhealth.spool.settings import endpoint
+from otelhealth.spool.settings import SIGNALS, endpoint
 from otelhealth.telemetry.resource import pairs
 
 _log = logging.getLogger(__name__)
@@ -20,14 +20,15 @@ Path = tuple[str, ...]
 def overrides(environ: Mapping[str, str]) -> Iterator[tuple[Path, Any]]:
     """(path in TelemetrySettings, value) for each variable that is set, general ones first."""
     path: Path
-    for signal, mark in (("", ""), ("traces", "TRACES_"), ("metrics", "METRICS_"), ("logs", "LOGS_")):
+    for signal in ("", *SIGNALS):
+        mark = f"{signal.upper()}_" if signal else ""
         for suffix, (field, read) in _RECEIVER.items():
             path = (signal, "otlp", field) if signal else ("otlp", field)
             yield from _read(environ, f"OTEL_EXPORTER_OTLP_{mark}{suffix}", path, read)
     for name, (path, read) in _SIGNALS.items():
         yield from _read(environ, name, path, read)
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        for signal in ("traces", "metrics", "logs"):
+        for signal in SIGNALS:
             yield (signal, "enabled"), False
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from otelhealth.clock import Clock
-from otelhealth.model import Attributes, MetricFamily, MetricPoint, ServiceStatus
+from otelhealth.model import Attributes, MetricFamily, ServiceStatus
 from otelhealth.telemetry import names, runtime
 from otelhealth.telemetry.metric import Metric
 from otelhealth.telemetry.series import Buckets, Number, Table
@@ -86,11 +86,7 @@ class Figures:
 
     def families(self) -> Iterator[MetricFamily]:
         """All current series, as `/metrics` renders them."""
-        for table in self.tables():
-            points = [MetricPoint(series.attributes, series.current()) for series in table.live()]
-            if points:
-                metric = table.metric
-                yield MetricFamily(metric.name, metric.unit, metric.instrument, metric.description, points)
+        yield from (family for family in map(Table.family, self.tables()) if family.points)
 
     def _number(self, metric: Metric, attributes: Attributes, now: float) -> Number:
         return self._tables[metric.name].number(attributes, now)

@@ -6,6 +6,7 @@ Each check has its series bound once; `forget` removes them all, so a check that
 from __future__ import annotations
 
 import logging
+import math
 
 from otelhealth.checks.base import Check, Quantity
 from otelhealth.clock import Clock
@@ -13,7 +14,7 @@ from otelhealth.model import Attributes, CheckResult, Measurement, StateChange, 
 from otelhealth.telemetry import names
 from otelhealth.telemetry.bound import Bound, metric_of, undeclared
 from otelhealth.telemetry.figures import Figures
-from otelhealth.telemetry.series import Buckets, Number, Series, Table, finite
+from otelhealth.telemetry.series import Buckets, Number, Series, Table
 
 _log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ class Instruments(Figures):
             histogram.exemplify(index, value, now, result.trace_id, result.span_id)
 
     def _measure(self, bound: Bound, measurement: Measurement, result: CheckResult, now: float) -> None:
-        if not finite(measurement.value):
+        if not math.isfinite(measurement.value):  # it would say nothing to a receiver
             return
         series = bound.readings.get((measurement.name, measurement.attributes))
         if series is None:

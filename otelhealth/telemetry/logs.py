@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from otelhealth.checks.base import Check
 from otelhealth.clock import Clock
@@ -12,10 +12,18 @@ from otelhealth.errors import redacted
 from otelhealth.model import CheckResult, StateChange, Status
 from otelhealth.redaction import Redactor
 from otelhealth.telemetry import names
-from otelhealth.telemetry.tracing import NANO, exception_type
-from otelhealth.telemetry.wire import any_value, attributes, fixed64, integer, message, tag, text, varint
+from otelhealth.telemetry.tracing import exception_type
+from otelhealth.telemetry.wire import NANO, any_value, attributes, fixed64, integer, message, tag, text, varint
 
-INFO, WARN, ERROR = (9, "INFO"), (13, "WARN"), (17, "ERROR")
+
+class Severity(NamedTuple):
+    """By the log data model's numbers and short names."""
+
+    number: int
+    text: str
+
+
+INFO, WARN, ERROR = Severity(9, "INFO"), Severity(13, "WARN"), Severity(17, "ERROR")
 SEVERITY = {Status.PASS: INFO, Status.WARN: WARN, Status.UNKNOWN: WARN, Status.FAIL: ERROR}
 _EVIDENCE = 2_000  # characters of one text
 
@@ -69,7 +77,7 @@ class Events:
     def _emit(  # noqa: PLR0913, PLR0917 - the parts of a record
         self,
         name: str,
-        severity: tuple[int, str],
+        severity: Severity,
         body: str,
         told: Mapping[str, Any],
         at: float | None,
@@ -114,7 +122,7 @@ def encoded_record(  # noqa: PLR0913 - the parts of a record
     *,
     at: float,
     observed: float,
-    severity: tuple[int, str],
+    severity: Severity,
     body: str,
     told: Mapping[str, Any],
     event: str = "",
@@ -126,8 +134,8 @@ def encoded_record(  # noqa: PLR0913 - the parts of a record
     parts = [
         fixed64(1, int(at * NANO)),
         fixed64(11, int(observed * NANO)),
-        integer(2, severity[0]),
-        text(3, severity[1]),
+        integer(2, severity.number),
+        text(3, severity.text),
         message(5, any_value(body)),
         attributes(6, told.items()),
     ]

@@ -9,10 +9,10 @@ from otelhealth.clock import Clock
 from otelhealth.telemetry.distribution import Distribution
 from otelhealth.telemetry.point import OLD, STABLE, Named, Point, failed, is_probe
 from otelhealth.telemetry.windows import APPLICATION, Windows
+from otelhealth.telemetry.wire import NANO
 
 _ROOM = 500_000  # numbers that are remembered of cumulative series: 4 MB, some 25,000 series of the usual buckets
 _MOST = 10**9  # requests that are believed to have come since the last point
-_NANO = 1_000_000_000
 
 
 class _Series:
@@ -33,7 +33,7 @@ class Requests:
 
     def __init__(self, windows: Windows, clock: Clock) -> None:
         self._windows = windows
-        self._since = clock.time() * _NANO
+        self._since = clock.time() * NANO
         self._last: OrderedDict[bytes, _Series] = OrderedDict()  # the one not seen for longest first
         self._size = 0
 

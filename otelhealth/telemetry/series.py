@@ -7,18 +7,16 @@ written may miss that one value, and has it at the next export.
 
 from __future__ import annotations
 
-import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from struct import Struct
 
-from otelhealth.model import Attributes, Exemplar, HistogramValue
+from otelhealth.model import Attributes, Exemplar, HistogramValue, MetricFamily, MetricPoint
 from otelhealth.telemetry.metric import OTHER_UNITS, SECONDS, Metric
+from otelhealth.telemetry.wire import NANO, fixed64, message, varint
 from otelhealth.telemetry.wire import attributes as encode_attributes
-from otelhealth.telemetry.wire import fixed64, message, varint
 
-NANO = 1_000_000_000
 _ATTRIBUTES_OF_NUMBER, _ATTRIBUTES_OF_HISTOGRAM, _START = 7, 9, 2
 _NUMBER = Struct("<BQBd").pack  # time, as_double
 _BUCKETS = len(SECONDS) + 1
@@ -171,7 +169,8 @@ class Table:
     def live(self) -> list[Series]:
         return [series for series in list(self.series.values()) if series.live]
 
-
-def finite(value: float) -> bool:
-    """Whether a measurement can leave: NaN and the infinities say nothing to a receiver."""
-    return math.isfinite(value)
+    def family(self, *more: tuple[str, str]) -> MetricFamily:
+        """Its current points, each with the attributes `more` besides its own."""
+        points = [MetricPoint((*series.attributes, *more), series.current()) for series in self.live()]
+        metric = self.metric
+        return MetricFamily(metric.name, metric.unit, metric.instrument, metric.description, points)

@@ -20,6 +20,7 @@ from otelhealth.records import ExportRecord
 from otelhealth.redaction import Redactor
 from otelhealth.spool import Otlp, SignalName, Spool
 from otelhealth.spool.place import Place
+from otelhealth.spool.settings import SIGNALS
 from otelhealth.telemetry.child import ChildFigures
 from otelhealth.telemetry.circle import MARK, mark_of
 from otelhealth.telemetry.encode import Pace, encode
@@ -32,9 +33,9 @@ from otelhealth.telemetry.own import OwnProcess
 from otelhealth.telemetry.resource import Identity, build_resource
 from otelhealth.telemetry.settings import TelemetrySettings
 from otelhealth.telemetry.spans import Spans
-from otelhealth.telemetry.tracing import NANO, Tracer
+from otelhealth.telemetry.tracing import Tracer
 from otelhealth.telemetry.windows import Windows
-from otelhealth.telemetry.wire import Envelope
+from otelhealth.telemetry.wire import NANO, Envelope
 from otelhealth.units import MEMORY
 from otelhealth.version import __version__
 
@@ -216,8 +217,7 @@ class Telemetry:
 
 
 def _receivers(settings: TelemetrySettings) -> dict[SignalName, Otlp]:
-    signals: tuple[SignalName, ...] = ("traces", "metrics", "logs")
-    return {signal: receiver for signal in signals if (receiver := settings.receiver(signal))}
+    return {signal: receiver for signal in SIGNALS if (receiver := settings.receiver(signal))}
 
 
 def _marked(receiver: Otlp, resource: Mapping[str, str]) -> Otlp:

@@ -20,9 +20,8 @@ from opentelemetry.util.types import Attributes, AttributeValue
 
 from otelhealth.clock import Clock
 from otelhealth.redaction import Redactor
-from otelhealth.telemetry.wire import attribute, fixed64, integer, message, text, varint
+from otelhealth.telemetry.wire import NANO, attribute, fixed64, integer, message, text, varint
 
-NANO = 1_000_000_000
 Put = Callable[[bytes], None]
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _UNSAMPLED = TraceFlags(TraceFlags.DEFAULT)

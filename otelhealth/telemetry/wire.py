@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from otelhealth.telemetry.fields import BYTES, Data
 
+NANO = 1_000_000_000  # OTLP tells times in ns
 K = TypeVar("K")
 _DOUBLE = struct.Struct("<d").pack
 _FIXED64 = struct.Struct("<Q").pack
