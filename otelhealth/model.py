@@ -149,6 +149,7 @@ class ServiceProcess(NamedTuple):
     started: float = 0.0  # Unix seconds
     restarts: int = 0
     exit_code: int | None = None  # of its last end; 128 + n for signal n
+    asked: bool = False  # to end, by a signal or at the terminal
 
 
 class Usage(NamedTuple):

@@ -33,7 +33,7 @@ from otelhealth.telemetry.resource import Identity, build_resource
 
 _ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES"
 _NAMES = ("child", "exec", "exec-child")  # of the check that is added: one that the user has not given away
-_LAST_WORD = 0.5  # s for what the supervisor said before it asked us to end
+_LAST_WORD = 1.0  # s for what the supervisor said before it asked us to end
 log = logging.getLogger("otelhealth")
 
 
@@ -124,8 +124,8 @@ class Beside:
         before, self._child.process = self._child.process, process
         if before.pid is not None and process.pid is None and process.exit_code is not None and self._figures:
             self._figures.exited(process.exit_code)
-        if process.state == "stopping":
-            self._agent.drain()
+        if process.state == "stopping" or (process.state == "exited" and process.asked):
+            self._agent.drain()  # what was asked for is no failure
         with suppress(OtelHealthError):  # draining, or taken out by a reload
             await self._agent.run_checks(*self._checks)
 

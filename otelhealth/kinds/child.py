@@ -48,13 +48,14 @@ class ChildCheck(Check):
             return warned("starting", "is about to start")
         restarts = Measurement("restarts", process.restarts, "{restart}")
         usage = await ctx.in_thread(child.usage)
+        if process.state == "stopping":
+            measured = (restarts, *_measurements(usage)) if usage else (restarts,)
+            return warned("stopping", f"{process.command} was asked to end", *measured)
         if usage is None or process.pid is None:
             return _not_running(process, restarts)
         age = max(0.0, ctx.clock.time() - process.started)
         measured = (restarts, Measurement("age", age, "s"), *_measurements(usage))
         said = f"{process.command} runs for {duration_text(age)}{_processes(usage)}, {size_text(usage.rss)}"
-        if process.state == "stopping":
-            return warned("stopping", f"{process.command} was asked to end", *measured)
         if process.restarts and age < self.settled:
             return warned("restarted", f"{said}; it ended with {process.exit_code} before", *measured)
         return passed(said, *measured)
@@ -65,7 +66,10 @@ def _not_running(process: ServiceProcess, restarts: Measurement) -> CheckResult:
         return failed("exited", f"{process.command} does not run", restarts)
     again = ", and starts again soon" if process.state == "restarting" else ""
     how = f"{process.command} has ended with {process.exit_code}{again}"
-    return failed("restarting" if again else "exited", how, restarts, details={"exit_code": process.exit_code})
+    details = {"exit_code": process.exit_code}
+    if process.exit_code == 0 and not again:  # as a job does
+        return warned("exited", how, restarts, details=details)
+    return failed("restarting" if again else "exited", how, restarts, details=details)
 
 
 def _processes(usage: Usage) -> str:

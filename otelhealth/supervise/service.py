@@ -58,7 +58,7 @@ class Service:
         self.send(signal.SIGKILL)
         send(below(spared), signal.SIGKILL)
 
-    def record(self, state: str) -> dict[str, Any]:
+    def record(self, state: str, *, asked: bool) -> dict[str, Any]:
         """All that another process is told of it."""
         return {
             "state": state,
@@ -68,4 +68,5 @@ class Service:
             "started": self._started,
             "restarts": max(0, self.starts - 1),
             "exit_code": self.code,
+            "asked": asked,
         }

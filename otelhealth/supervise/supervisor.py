@@ -18,7 +18,7 @@ from otelhealth.supervise.spawn import CannotRunError, become_reaper
 from otelhealth.supervise.timers import Timers
 
 _READY = 60.0  # s that the companion may take to be ready
-_CLOSING = 6.0  # s that it may take to end: it bounds itself to 5
+_CLOSING = 7.0  # s that it may take to end: it bounds itself to 6
 _HURRY = 1.0  # s after a second SIGTERM or SIGINT
 _AGAIN = 0.5  # s between two kills of what will not die
 _ECHO = 0.1  # s within which a second signal is the first, sent to this process and to its group
@@ -167,7 +167,7 @@ class Supervisor:
         self._tell()
 
     def _finish(self, code: int) -> None:
-        self._ending, self._last = True, code
+        self._last = code
         self._timers.cancel("restart")
         self._timers.cancel("companion")
         self._tell()
@@ -190,7 +190,7 @@ class Supervisor:
         self._timers.set("companion", pause, self._start_companion)
 
     def _tell(self) -> None:
-        self._companion.tell(self._service.record(self._state()))
+        self._companion.tell(self._service.record(self._state(), asked=self._ending))
 
     def _state(self) -> str:
         if self._service.pid is not None:

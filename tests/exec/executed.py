@@ -59,6 +59,12 @@ class Executed:
         """The next line of the command's output."""
         return readline(self.process)
 
+    def enter(self) -> None:
+        """A line for the command to read."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
     def said(self) -> str:
         return self._said.read_text(errors="replace")
 

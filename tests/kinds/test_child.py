@@ -49,11 +49,13 @@ async def test_a_running_command_passes_with_what_its_whole_tree_uses() -> None:
     [
         ({"state": "starting"}, (Status.WARN, "starting", "is about to start")),
         ({"state": "stopping", "pid": os.getpid()}, (Status.WARN, "stopping", "shop was asked to end")),
+        ({"state": "stopping"}, (Status.WARN, "stopping", "shop was asked to end")),
         (
             {"state": "restarting", "exit_code": 3, "restarts": 1},
             (Status.FAIL, "restarting", "shop has ended with 3, and starts again soon"),
         ),
         ({"state": "exited", "exit_code": 137}, (Status.FAIL, "exited", "shop has ended with 137")),
+        ({"state": "exited", "exit_code": 0}, (Status.WARN, "exited", "shop has ended with 0")),
         ({"state": "running"}, (Status.FAIL, "exited", "shop does not run")),
     ],
 )

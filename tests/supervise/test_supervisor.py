@@ -12,12 +12,12 @@ from tests.supervise.supervised import Supervised, gone, python
 from tests.waiting import eventually
 
 COUNTS = """
-import signal, sys, time
-for name in sys.argv[1:]:
-    signal.signal(getattr(signal, name), lambda number, _frame: print(signal.Signals(number).name))
+import signal, sys
+numbers = {getattr(signal, name) for name in sys.argv[1:]}
+signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
 print("up")
 while True:
-    signal.pause()
+    print(signal.Signals(signal.sigwait(numbers)).name)
 """
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); signal.pause()"
 
@@ -175,6 +175,7 @@ def test_the_companion_is_told_each_state_of_the_command(tmp_path: Path) -> None
         assert run.end()[0] == 137
         assert run.states() == ["running", "stopping", "exited"]
         assert run.told()[-1]["exit_code"] == 137
+        assert [line["asked"] for line in run.told() if "state" in line] == [False, True, True]
 
 
 @pytest.mark.parametrize(("rules", "code"), [({"policy": "on-failure"}, 3), ({"policy": "always"}, 0)])

@@ -21,12 +21,22 @@ from tests.supervise.supervised import ROOT, gone
 from tests.waiting import eventually
 
 KEYS = """
-import signal
-signal.signal(signal.SIGINT, lambda *_: print("int"))
-signal.signal(signal.SIGWINCH, lambda *_: print("winch"))
+import os, select, signal, socket
+told, mine = socket.socketpair()
+mine.setblocking(False)
+signal.set_wakeup_fd(mine.fileno())
+for number in (signal.SIGINT, signal.SIGWINCH):
+    signal.signal(number, lambda *_: None)
 print("up")
-while (line := input()) != "end":
-    print("got", line)
+text = ""
+while not text.endswith("end\\n"):
+    ready, _, _ = select.select([0, told], [], [])
+    if told in ready:
+        for number in told.recv(1):
+            print({signal.SIGINT: "int", signal.SIGWINCH: "winch"}.get(number))
+    if 0 in ready:
+        text = os.read(0, 100).decode()
+        print("got", text.strip())
 """
 
 
