@@ -28,8 +28,7 @@ from otelhealth.checks.url import Url
 from otelhealth.clock import Clock
 from otelhealth.config.root import Config
 from otelhealth.engine.runner import TIMEOUT, Runner
-from otelhealth.model import CheckResult
-from otelhealth.once import Around
+from otelhealth.model import CheckResult, Surroundings
 from otelhealth.rounds import Rounds
 from otelhealth.telemetry.windows import HTTP_CHECKS
 
@@ -63,7 +62,7 @@ class Probed(Empty):
 
     def __init__(self, config: Config, clock: Clock, *more: Any) -> None:
         super().__init__(config, clock, *more)
-        self.runner = Runner(clock, self.threads, Around(None), trace.NoOpTracer())
+        self.runner = Runner(clock, self.threads, Surroundings(), trace.NoOpTracer())
 
     async def beat(self, check: Check, due: float, lane: str) -> None:
         await super().beat(check, due, lane)

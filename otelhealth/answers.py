@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from otelhealth.checks.host import HostSample
-from otelhealth.clock import Clock
 from otelhealth.config.root import Config
-from otelhealth.engine.board import Board
-from otelhealth.engine.scheduler import Scheduler
-from otelhealth.engine.threads import ThreadLane
 from otelhealth.engine.throttle import Throttle
-from otelhealth.engine.watchdog import Watchdog
 from otelhealth.model import Exposition, Status
 from otelhealth.records import (
     BriefReport,
@@ -24,34 +18,14 @@ from otelhealth.records import (
     History,
     Performance,
 )
-from otelhealth.store import Store
-from otelhealth.telemetry.setup import Telemetry
+from otelhealth.rounds import Rounds
 from otelhealth.version import __version__
-from otelhealth.workers import Worker
-from otelhealth.workers.leader import Leader
 
 if TYPE_CHECKING:
     from otelhealth.server.receiver import Receiver
 
 LIVE = "live"
 GOOD = (Status.PASS, Status.WARN)
-
-
-class Rooms(Protocol):
-    """Where the answers come from."""
-
-    clock: Clock
-    board: Board
-    scheduler: Scheduler
-    threads: ThreadLane
-    telemetry: Telemetry
-    store: Store
-    host: HostSample
-    watchdog: Watchdog
-    worker: Worker | None
-
-    @property
-    def leader(self) -> Leader | None: ...
 
 
 class Answers:
@@ -61,34 +35,34 @@ class Answers:
     def __init__(
         self,
         settings: Config,
-        rooms: Rooms,
+        rounds: Rounds,
         run_now: Callable[..., Awaitable[Mapping[str, CheckRecord]]],
         config: ConfigRecord,
         receiver: Receiver | None = None,
     ) -> None:
-        self.service = settings.service
-        self.rooms = rooms
-        self.run_now = run_now
-        self.config = config
-        self.receiver = receiver
-        self._throttle = Throttle(settings.server.limits.runs_per_minute, rooms.clock)
-        self._started = rooms.clock.monotonic()
+        self._service = settings.service
+        self._rounds = rounds
+        self._run_now = run_now
+        self._config = config
+        self._receiver = receiver
+        self._throttle = Throttle(settings.server.limits.runs_per_minute, rounds.clock)
+        self._started = rounds.clock.monotonic()
 
     def revision(self) -> int:
-        return self.rooms.board.revision
+        return self._rounds.board.revision
 
     def uptime(self) -> float:
         """Seconds."""
-        return self.rooms.clock.monotonic() - self._started
+        return self._rounds.clock.monotonic() - self._started
 
     def brief(self) -> BriefReport:
-        view = self.rooms.board.view()
+        view = self._rounds.board.view()
         report = BriefReport(
             status=view.status.value,
-            timestamp=int(self.rooms.clock.time()),
+            timestamp=int(self._rounds.clock.time()),
             uptime_seconds=int(self.uptime()),
-            service=self.service.name,
-            version=self.service.version,
+            service=self._service.name,
+            version=self._service.version,
         )
         if view.starting:
             report["starting"] = True
@@ -97,50 +71,51 @@ class Answers:
         return report
 
     def report(self) -> HealthReport:
-        now = self.rooms.clock.time()
-        view = self.rooms.board.view()
+        rounds = self._rounds
+        now, view = rounds.clock.time(), rounds.board.view()
         return HealthReport(
             status=view.status.value,
             timestamp=int(now),
-            service=self.service.name,
-            version=self.service.version,
+            service=self._service.name,
+            version=self._service.version,
             uptime_seconds=int(self.uptime()),
             starting=view.starting,
             draining=view.draining,
-            checks=self.records(*list(self.rooms.board.states)),
+            checks=self.records(*list(rounds.board.states)),
             performance=self._performance(now),
             alerts=[],
-            summary=self.rooms.board.summary(),
+            summary=rounds.board.summary(),
             score=round(view.score, 2),
             slo={},
-            groups=dict(self.rooms.board.groups()),
-            config=self.config,
+            groups=dict(rounds.board.groups()),
+            config=self._config,
             agent={
                 "version": __version__,
-                "running": dict(self.rooms.scheduler.running),
-                "waiting": self.rooms.scheduler.waiting,
-                "threads_blocked": list(self.rooms.threads.blocked_owners),
-                "loop_blocked": self.rooms.watchdog.records(),
-                "not_exported": dict(self.rooms.telemetry.instruments.refusals),
-                "receiver": self.receiver.record() if self.receiver else None,
-                "export": self.rooms.telemetry.export_record(),
-                **({"worker": self.rooms.worker.told()} if self.rooms.worker else {}),
+                "running": dict(rounds.scheduler.running),
+                "waiting": rounds.scheduler.waiting,
+                "threads_blocked": list(rounds.threads.blocked_owners),
+                "loop_blocked": rounds.watchdog.records(),
+                "not_exported": dict(rounds.telemetry.instruments.refusals),
+                "receiver": self._receiver.record() if self._receiver else None,
+                "export": rounds.telemetry.export_record(),
+                **({"worker": rounds.worker.told()} if rounds.worker else {}),
             },
         )
 
     def group(self, name: str) -> GroupReport:
-        checks = {member: self._member(member) for member in self.rooms.board.members(name)}
-        ready = self.rooms.board.holds(name) and not self.rooms.board.view().draining
+        checks = {member: self._member(member) for member in self._rounds.board.members(name)}
+        ready = self._rounds.board.holds(name) and not self._rounds.board.view().draining
         return GroupReport(status="ready" if ready else "unready", checks=checks)
 
     def alive(self) -> bool:
         """False only while an in-process check of the group `live` fails, where it is this process that it looks at."""
-        board = self.rooms.board
+        board = self._rounds.board
         failed = any(board.states[name].status is Status.FAIL for name in board.members(LIVE))
-        return not failed or self.rooms.leader is not None
+        return not failed or self._rounds.leader is not None
 
     def record(self, name: str) -> CheckRecord | None:
-        return self.rooms.board.record(name, self.rooms.clock.time(), running=self.rooms.scheduler.is_running(name))
+        rounds = self._rounds
+        return rounds.board.record(name, rounds.clock.time(), running=rounds.scheduler.is_running(name))
 
     def records(self, *names: str) -> dict[str, CheckRecord]:
         """Those of these names that there are."""
@@ -148,32 +123,32 @@ class Answers:
         return {name: record for name, record in found if record is not None}
 
     def history(self, name: str, since: float, limit: int) -> Awaitable[History]:
-        if (leader := self.rooms.leader) is not None:
+        if (leader := self._rounds.leader) is not None:
             return leader.history(name, since, limit)
-        return self.rooms.store.history(name, since, limit)
+        return self._rounds.store.history(name, since, limit)
 
     def run_checks(self, *names: str) -> Awaitable[Mapping[str, CheckRecord]]:
-        if (leader := self.rooms.leader) is not None:
+        if (leader := self._rounds.leader) is not None:
             return leader.run(names, metered=True)
         self._throttle.take()
-        return self.run_now(*names)
+        return self._run_now(*names)
 
     async def exposition(self) -> Exposition:
-        telemetry, worker = self.rooms.telemetry, self.rooms.worker
+        telemetry, worker = self._rounds.telemetry, self._rounds.worker
         own = Exposition([telemetry.resource], list(telemetry.families()))
         return own if worker is None else await worker.exposition(own)
 
     def _member(self, name: str) -> GroupCheck:
-        if self.rooms.board.view().draining:
+        if self._rounds.board.view().draining:
             return GroupCheck(status="unready", error="the service is shutting down")
-        state = self.rooms.board.states[name]
+        state = self._rounds.board.states[name]
         if state.status in GOOD:
             return GroupCheck(status="ready", error=None)
-        return GroupCheck(status="unready", error=state.message(self.rooms.clock.time()) or "no run has finished yet")
+        return GroupCheck(status="unready", error=state.message(self._rounds.clock.time()) or "no run has finished yet")
 
     def _performance(self, now: float) -> Performance:
-        times, rates, requests, source = self.rooms.telemetry.windows.performance(now)
-        host = self.rooms.host
+        times, rates, requests, source = self._rounds.telemetry.windows.performance(now)
+        host = self._rounds.host
         return Performance(
             cpu_usage_percent=host.cpu_usage_percent,
             memory_usage_mb=host.memory_usage_mb,

@@ -180,19 +180,12 @@ class Child(Protocol):
         ...
 
 
-class Surroundings(Protocol):
-    """What a probe may know of the agent around it."""
+class Surroundings(NamedTuple):
+    """What a probe may know of the agent around it; `export_record` tells what waits to be delivered there."""
 
-    @property
-    def export_path(self) -> ExportPath | None: ...
-
-    @property
-    def child(self) -> Child | None: ...
-
-    @property
-    def export_record(self) -> Callable[[], ExportRecord | None]:
-        """What waits to be delivered there; None where nothing is spooled."""
-        ...
+    export_path: ExportPath | None = None
+    export_record: Callable[[], ExportRecord | None] = lambda: None
+    child: Child | None = None
 
 
 class Served(Protocol):

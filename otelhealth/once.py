@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
 
 from opentelemetry import trace
 
@@ -16,20 +15,12 @@ from otelhealth.engine.board import Board
 from otelhealth.engine.runner import Runner
 from otelhealth.engine.threads import ThreadLane
 from otelhealth.errors import OtelHealthError, near
-from otelhealth.model import Child, ExportPath
-from otelhealth.records import CheckRecord, ExportRecord
+from otelhealth.model import Surroundings
+from otelhealth.records import CheckRecord
 from otelhealth.redaction import Redactor
 from otelhealth.telemetry.setup import export_path
 
 AT_ONCE = 64
-
-
-class Around(NamedTuple):
-    """What a probe may know of the agent around it (`model.Surroundings`)."""
-
-    export_path: ExportPath | None
-    export_record: Callable[[], ExportRecord | None] = lambda: None
-    child: Child | None = None
 
 
 def chosen(checks: Mapping[str, Check], names: tuple[str, ...]) -> list[Check]:
@@ -51,7 +42,7 @@ async def run_once(config: Config, *names: str) -> Mapping[str, CheckRecord]:
     """The records of these checks (of all without names) after one run each; OtelHealthError for a strange name."""
     checks = [_alone(check) for check in chosen(config.checks, names)]
     board = Board(config.status)
-    around = Around(export_path(config.telemetry))
+    around = Surroundings(export_path(config.telemetry))
     runner = Runner(SYSTEM, ThreadLane(), around, trace.NoOpTracer(), redact=Redactor(config.secrets))
     room = asyncio.Semaphore(AT_ONCE)
     for check in checks:

@@ -21,8 +21,7 @@ from otelhealth.engine.scheduler import Scheduler
 from otelhealth.engine.threads import ThreadLane
 from otelhealth.engine.watchdog import Watchdog
 from otelhealth.errors import ThreadsBlockedError
-from otelhealth.model import CheckResult, Child, StateChange, Status
-from otelhealth.once import Around
+from otelhealth.model import CheckResult, Child, StateChange, Status, Surroundings
 from otelhealth.redaction import Redactor
 from otelhealth.store import Store, StoreSettings, default_path
 from otelhealth.telemetry import runtime
@@ -64,7 +63,7 @@ class Rounds:
         self.runner = Runner(
             clock,
             self.threads,
-            Around(self.telemetry.export_path, self.telemetry.export_record, child),
+            Surroundings(self.telemetry.export_path, self.telemetry.export_record, child),
             self.telemetry.tracer,
             self.raised,
             self.redact,

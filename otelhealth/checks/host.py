@@ -154,7 +154,7 @@ class HostCheck(Check):
 
 
 class HostSample(NamedTuple):
-    """The host's half of `model.Performance`, under its names. Percentages are 0..100."""
+    """The host's half of `records.Performance`, under its names. Percentages are 0..100."""
 
     cpu_usage_percent: float = 0.0
     memory_usage_mb: int = 0

@@ -14,7 +14,7 @@ from otelhealth.engine.runner import Runner
 from otelhealth.engine.scheduler import Scheduler
 from otelhealth.engine.state import CheckState
 from otelhealth.engine.threads import ThreadLane
-from otelhealth.once import Around
+from otelhealth.model import Surroundings
 from otelhealth.telemetry.instruments import Instruments
 from tests.engine.samples import result, sample
 
@@ -31,7 +31,7 @@ class Place:
         self.board = Board()
         self.instruments = Instruments(self.clock)
         self.scheduler = Scheduler(never, self.clock)
-        runner = Runner(self.clock, ThreadLane(self.clock), Around(None), trace.NoOpTracer())
+        runner = Runner(self.clock, ThreadLane(self.clock), Surroundings(), trace.NoOpTracer())
         self.roster = Roster(self.board, runner, self.scheduler, self.instruments, self.clock)
 
     def snapshot(self, name: str = "db", *runs: str, every: str = "30s") -> dict[str, Any]:

@@ -15,8 +15,7 @@ from otelhealth.clock import SYSTEM
 from otelhealth.engine.runner import Runner
 from otelhealth.engine.threads import ThreadLane
 from otelhealth.errors import MissingLibraryError, ProbeError
-from otelhealth.model import CheckResult, Status
-from otelhealth.once import Around
+from otelhealth.model import CheckResult, Status, Surroundings
 from tests.engine.samples import Probe, Sample, measured, sample
 from tests.waiting import until
 
@@ -24,7 +23,7 @@ TRACER = TracerProvider().get_tracer("tests")
 
 
 def runner() -> Runner:
-    return Runner(SYSTEM, ThreadLane(), Around(None), TRACER)
+    return Runner(SYSTEM, ThreadLane(), Surroundings(), TRACER)
 
 
 async def run(check: Sample, act: Probe, using: Runner | None = None) -> CheckResult:

@@ -18,8 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from otelhealth.checks.base import Check, Context
 from otelhealth.clock import SYSTEM, Clock
-from otelhealth.model import CheckResult, Threads
-from otelhealth.once import Around
+from otelhealth.model import CheckResult, Surroundings, Threads
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 DAY = dt.timedelta(days=1)
@@ -118,7 +117,7 @@ class Bench:
     """Runs probes the way the runner does, and keeps their spans and what the checks remember."""
 
     clock: Clock = SYSTEM
-    around: Around = field(default_factory=lambda: Around(None))
+    around: Surroundings = field(default_factory=Surroundings)
     memory: dict[str, object] = field(default_factory=dict)
     exporter: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
     last: Context | None = None

@@ -10,17 +10,16 @@ from otelhealth.checks.base import Check
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.engine.runner import Runner
 from otelhealth.engine.threads import ThreadLane
-from otelhealth.model import CheckResult
-from otelhealth.once import Around
+from otelhealth.model import CheckResult, Surroundings
 
 
 class Runs:
-    def __init__(self, clock: Clock = SYSTEM, around: Around | None = None) -> None:
+    def __init__(self, clock: Clock = SYSTEM, around: Surroundings | None = None) -> None:
         self.exported = InMemorySpanExporter()
         provider = TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(self.exported))
         self._tracer = provider.get_tracer("tests")
-        self._runner = Runner(clock, ThreadLane(clock), around or Around(None), self._tracer)
+        self._runner = Runner(clock, ThreadLane(clock), around or Surroundings(), self._tracer)
 
     async def __call__(self, check: Check) -> CheckResult:
         with self._tracer.start_as_current_span("check") as span:

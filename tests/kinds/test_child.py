@@ -9,8 +9,7 @@ import pytest
 
 from otelhealth.checks.processes import WatchedChild
 from otelhealth.kinds.child import ChildCheck
-from otelhealth.model import ServiceProcess, Status
-from otelhealth.once import Around
+from otelhealth.model import ServiceProcess, Status, Surroundings
 from tests.kinds.runs import Runs, figures
 
 
@@ -19,7 +18,7 @@ def about(**told: object) -> ServiceProcess:
 
 
 async def run(process: ServiceProcess | None, check: ChildCheck | None = None) -> tuple[Status, str | None, str]:
-    runs = Runs(around=Around(None, child=WatchedChild(process) if process else None))
+    runs = Runs(around=Surroundings(None, child=WatchedChild(process) if process else None))
     result = await runs(check or ChildCheck(name="child"))
     return result.status, result.error_type, result.message
 
@@ -32,7 +31,7 @@ async def test_a_running_command_passes_with_what_its_whole_tree_uses() -> None:
     with subprocess.Popen([sys.executable, "-c", nested], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         child.stdout.readline()
-        runs = Runs(around=Around(None, child=WatchedChild(about(state="running", pid=child.pid))))
+        runs = Runs(around=Surroundings(None, child=WatchedChild(about(state="running", pid=child.pid))))
         result = await runs(ChildCheck(name="child"))
         seen = figures(result)
         assert (result.status, seen["processes"], seen["restarts"]) == (Status.PASS, 2, 0)

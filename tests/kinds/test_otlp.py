@@ -16,8 +16,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from otelhealth.clock import ManualClock
 from otelhealth.errors import OtelHealthError
 from otelhealth.kinds.otlp import OtlpCheck
-from otelhealth.model import ExportPath, Status
-from otelhealth.once import Around
+from otelhealth.model import ExportPath, Status, Surroundings
 from otelhealth.records import ExportRecord
 from tests.kinds.loopback import Bench, http, read_request, serving
 from tests.stack import otlp
@@ -87,7 +86,7 @@ async def test_a_collector_that_takes_an_empty_export_passes() -> None:
 async def test_the_agents_own_export_path_is_the_default_with_its_headers() -> None:
     async with chain() as made:
         path = ExportPath(f"http://127.0.0.1:{made.port}", {"x-tenant": "secret"}, "http/protobuf")
-        bench = Bench(around=Around(path))
+        bench = Bench(around=Surroundings(path))
         result = await bench.probe(OtlpCheck(name="export"))
     assert result.status is Status.PASS
     assert b"x-tenant: secret\r\n" in made.requests[0]
@@ -97,7 +96,7 @@ async def test_the_agents_own_export_path_is_the_default_with_its_headers() -> N
 async def test_prometheus_is_asked_for_the_runs_of_this_agent_alone() -> None:
     async with chain() as made:
         path = ExportPath(f"http://127.0.0.1:{made.port}", {}, "http/protobuf", instance="0d1e")
-        await Bench(around=Around(path)).probe(made.check(prometheus=True))
+        await Bench(around=Surroundings(path)).probe(made.check(prometheus=True))
     assert b"otelhealth_check_name%3D%22export%22%2Cinstance%3D%220d1e%22" in made.requests[-1]
 
 
@@ -109,9 +108,9 @@ async def test_without_any_endpoint_the_sentence_says_what_to_set() -> None:
 async def test_a_grpc_endpoint_is_connected_to() -> None:
     async with chain() as made:
         path = ExportPath(f"127.0.0.1:{made.port}", {}, "grpc")
-        result = await Bench(around=Around(path)).probe(OtlpCheck(name="export"))
+        result = await Bench(around=Surroundings(path)).probe(OtlpCheck(name="export"))
     assert result.message == "the Collector's gRPC port takes connections"
-    refused = await Bench(around=Around(path)).probe(OtlpCheck(name="export"))
+    refused = await Bench(around=Surroundings(path)).probe(OtlpCheck(name="export"))
     assert refused.error_type == "connection_refused"
 
 
@@ -260,6 +259,6 @@ async def test_a_signal_that_is_held_fails_though_the_collector_takes_an_empty_e
 ) -> None:
     async with chain() as made:
         path = ExportPath(f"http://127.0.0.1:{made.port}", {}, "http/protobuf")
-        result = await Bench(around=Around(path, lambda: record)).probe(OtlpCheck(name="export"))
+        result = await Bench(around=Surroundings(path, lambda: record)).probe(OtlpCheck(name="export"))
     assert (result.error_type, result.message) == (error_type, sentence)
     assert [(one.name, one.value) for one in result.measurements][1:] == [("spool_age", 12.5)]
