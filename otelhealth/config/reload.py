@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from otelhealth.config.assemble import SECTIONS
 from otelhealth.config.root import Config
 
-RESTART_ONLY = ("service", "server", "telemetry", "log", "store", "exec")
+RESTART_ONLY = tuple(name for name in SECTIONS if name not in ("defaults", "status"))
 
 
 def restart_needed(old: Config, new: Config) -> list[str]:

@@ -16,7 +16,6 @@ class Application(Server):
     """`module:app` of `tests.inside.apps` under a server; its state lies in its folder."""
 
     program: ClassVar[str] = "application"
-    port_names: ClassVar[tuple[str, ...]] = ("http",)
     served_by = "uvicorn"
     more: tuple[str, ...] = ()  # arguments
 
@@ -49,11 +48,3 @@ class Application(Server):
 
     def environment(self) -> Mapping[str, str]:
         return self._environment
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.address('http')}"
-
-    @property
-    def health_url(self) -> str:
-        return f"{self.url}/health/live"

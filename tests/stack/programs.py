@@ -13,7 +13,6 @@ class Agent(Server):
     """`otelhealth run` with a configuration file; `variables` are its environment."""
 
     program = "otelhealth"
-    port_names = ("http",)
 
     def __init__(self, folder: Path, config: Path, variables: Mapping[str, str] | None = None) -> None:
         super().__init__(folder)
@@ -26,20 +25,12 @@ class Agent(Server):
     def environment(self) -> Mapping[str, str]:
         return {"OTELHEALTH_SERVER__LISTEN": self.address("http"), **self.variables}
 
-    @property
-    def url(self) -> str:
-        return f"http://{self.address('http')}"
-
-    @property
-    def health_url(self) -> str:
-        return f"{self.url}/health/live"
-
 
 class Shop(Server):
     """The service of `examples/demo`, which traces itself; its payments are `up`, `down` or `flaky`."""
 
     program = "shop"
-    port_names = ("http",)
+    health_path = "/items"
 
     def __init__(self, folder: Path, otlp_url: str, payments: str = "up") -> None:
         super().__init__(folder)
@@ -62,11 +53,3 @@ class Shop(Server):
             "OTEL_BSP_SCHEDULE_DELAY": "500",
             "OTEL_METRIC_EXPORT_INTERVAL": "5000",
         }
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.address('http')}"
-
-    @property
-    def health_url(self) -> str:
-        return f"{self.url}/items"

@@ -28,7 +28,8 @@ class Server:
     """A program, its folder and its log. Its ports are chosen at the first start and kept for the later ones."""
 
     program: ClassVar[str]
-    port_names: ClassVar[tuple[str, ...]]
+    port_names: ClassVar[tuple[str, ...]] = ("http",)
+    health_path: ClassVar[str] = "/health/live"
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -55,8 +56,12 @@ class Server:
         return {}
 
     @property
+    def url(self) -> str:
+        return f"http://{self.address('http')}"
+
+    @property
     def health_url(self) -> str:
-        raise NotImplementedError
+        return f"{self.url}{self.health_path}"
 
     def ready(self) -> bool:
         return answers(self.health_url)

@@ -37,10 +37,6 @@ class Jaeger(Server):
         return f"http://{self.address('health')}/status"
 
     @property
-    def url(self) -> str:
-        return f"http://{self.address('http')}"
-
-    @property
     def otlp_url(self) -> str:
         return f"http://{self.address('otlp')}"
 
@@ -53,7 +49,7 @@ class Prometheus(Server):
     """With a copy of a shipped configuration, whose addresses are put right by `change`."""
 
     program = "prometheus"
-    port_names = ("http",)
+    health_path = "/-/ready"
 
     def __init__(self, folder: Path, config: str = "prometheus.yml") -> None:
         super().__init__(folder)
@@ -81,14 +77,6 @@ class Prometheus(Server):
             "--web.enable-otlp-receiver",
             "--enable-feature=exemplar-storage,otlp-deltatocumulative",
         ]
-
-    @property
-    def health_url(self) -> str:
-        return f"{self.url}/-/ready"
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.address('http')}"
 
     @property
     def otlp_url(self) -> str:

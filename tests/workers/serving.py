@@ -80,7 +80,6 @@ class Shop(Server):
     """`command` is that of a server; its state and the check's lines lie in its folder."""
 
     program: ClassVar[str] = "shop"
-    port_names: ClassVar[tuple[str, ...]] = ("http",)
 
     def __init__(self, folder: Path, command: tuple[str, ...], workers: int, **environment: str) -> None:
         super().__init__(folder)
@@ -103,14 +102,6 @@ class Shop(Server):
 
     def environment(self) -> Mapping[str, str]:
         return self._environment
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.address('http')}"
-
-    @property
-    def health_url(self) -> str:
-        return f"{self.url}/health/live"
 
     @contextmanager
     def desks(self) -> Iterator[dict[int, Desk]]:
