@@ -15,11 +15,11 @@ from typing import Protocol
 
 from otelhealth.server.otlp import Refusal
 from otelhealth.spool import Letter, SignalName
+from otelhealth.spool.letter import TooLargeError
 from otelhealth.telemetry.content import is_json
 from otelhealth.telemetry.follower import Follower
 from otelhealth.telemetry.reading import check
 from otelhealth.telemetry.reading_json import check_json
-from otelhealth.telemetry.unpack import TooLargeError, unpacked
 
 PATIENCE = 8.0  # s within which one is kept: senders wait for 10 s
 FULL = Refusal(503, "the spool is full: what it holds is delivered first", wait=5)
@@ -124,7 +124,7 @@ class Intake:
 
     def _refuses(self, letter: Letter) -> Refusal | None:
         try:
-            plain = unpacked(letter.body, letter.content_encoding, self._body_size)
+            plain = letter.plain(self._body_size).body
             if is_json(letter.content_type):
                 check_json(plain, letter.signal)
             else:

@@ -7,10 +7,16 @@ from typing import NamedTuple, Protocol
 
 from otelhealth.errors import OtelHealthError
 from otelhealth.spool.settings import SignalName
+from otelhealth.units import size_text
 
 GZIP = "gzip"
 PROTOBUF_TYPE = "application/x-protobuf"
 _MOST_PLAIN = 64 * 2**20  # bytes that a compressed body may unpack to
+_MEMBERS = 10  # of one gzip body; senders make one
+
+
+class TooLargeError(ValueError):
+    """A small body that unpacks to a large one."""
 
 
 class SpoolFullError(OtelHealthError):
@@ -29,18 +35,11 @@ class Letter(NamedTuple):
     number: int = 0  # its place in the queue
     at: float = 0.0  # when it came, in seconds of the spool's own clock
 
-    def plain(self) -> Letter:
-        """The same without compression; ValueError where it cannot be unpacked."""
+    def plain(self, most: int = _MOST_PLAIN) -> Letter:
+        """The same without compression; ValueError where it cannot be unpacked, TooLargeError above `most` bytes."""
         if self.content_encoding != GZIP:
             return self
-        unpacker = zlib.decompressobj(wbits=31)
-        try:
-            body = unpacker.decompress(self.body, _MOST_PLAIN)
-        except zlib.error as error:
-            raise ValueError(f"the body is not gzip: {error}") from error
-        if not unpacker.eof:
-            raise ValueError("the body is cut off, or unpacks to more than 64 MiB")
-        return self._replace(body=body, content_encoding="")
+        return self._replace(body=_unpacked(self.body, most), content_encoding="")
 
     def packed(self) -> Letter:
         """The same compressed with gzip.
@@ -51,6 +50,26 @@ class Letter(NamedTuple):
         bits = min(15, max(9, len(self.body).bit_length()))
         packer = zlib.compressobj(1, zlib.DEFLATED, 16 + bits, bits - 7)
         return self._replace(body=packer.compress(self.body) + packer.flush(), content_encoding=GZIP)
+
+
+def _unpacked(body: bytes, most: int) -> bytes:
+    parts, left = [], most
+    for _ in range(_MEMBERS):
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            part = unpacker.decompress(body, left + 1)
+        except zlib.error:
+            raise ValueError("the body is not gzip, though its content-encoding says so") from None
+        if len(part) > left:
+            raise TooLargeError(f"the body unpacks to more than {size_text(most)}")
+        if not unpacker.eof:
+            raise ValueError("the gzip of the body is cut off")
+        parts.append(part)
+        left -= len(part)
+        body = unpacker.unused_data
+        if not body:
+            return b"".join(parts)
+    raise ValueError("the gzip of the body has too many members")
 
 
 class Content(Protocol):

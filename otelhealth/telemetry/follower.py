@@ -12,7 +12,6 @@ from otelhealth.telemetry.content import is_json
 from otelhealth.telemetry.reading import read
 from otelhealth.telemetry.reading_json import read_json
 from otelhealth.telemetry.requests import Requests
-from otelhealth.telemetry.unpack import unpacked
 
 _ROOM = 32 * 2**20  # bytes that may wait to be read
 log = logging.getLogger("otelhealth.receive")
@@ -48,6 +47,6 @@ class Follower:
     def _work(self) -> None:
         while (letter := self._waiting.get()) is not None:
             with suppress(ValueError):  # odd inside: that is for the one whom the request is meant for
-                body = unpacked(letter.body, letter.content_encoding, self._body_size)
+                body = letter.plain(self._body_size).body
                 self._requests.take(read_json(body) if is_json(letter.content_type) else read(body))
             self._read += len(letter.body)

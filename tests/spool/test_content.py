@@ -147,9 +147,16 @@ def test_a_partial_success_and_a_refusal_in_json_are_read() -> None:
     assert CONTENT.reason("text/plain; charset=utf-8", b"go away\n") == "go away"
 
 
+def test_a_body_of_several_gzip_members_keeps_all_its_items() -> None:
+    packed = [Letter("traces", made("traces", [[2]]).SerializeToString()).packed().body for _ in range(2)]
+    letter = Letter("traces", b"".join(packed), content_encoding="gzip")
+    assert CONTENT.count(letter) == 4
+    assert sum(half.items for half in CONTENT.halves(letter)) == 4
+
+
 def test_what_unpacks_to_too_much_or_is_cut_off_is_not_unpacked() -> None:
     bomb = Letter("traces", bytes(65 * 2**20)).packed()
-    with pytest.raises(ValueError, match="unpacks to more than 64 MiB"):
+    with pytest.raises(ValueError, match="unpacks to more than 64MiB"):
         bomb.plain()
     whole = Letter("traces", b"body" * 100).packed()
     with pytest.raises(ValueError, match="cut off"):
