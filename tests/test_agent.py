@@ -43,6 +43,16 @@ def settings(folder: Path, **sections: Any) -> dict[str, Any]:
     return base | sections
 
 
+async def run_now(url: str, traceparent: str) -> Any:
+    request = urllib.request.Request(url, method="POST", headers={"traceparent": traceparent})
+
+    def ask() -> Any:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read())
+
+    return await asyncio.to_thread(ask)
+
+
 async def get(url: str) -> tuple[int, Any]:
     def ask() -> tuple[int, Any]:
         try:
@@ -299,3 +309,37 @@ async def test_odd_values_in_a_kept_store_are_left_and_said(tmp_path: Path, capl
     async with Agent(config) as agent:
         await until(lambda: agent.report()["checks"]["load"]["status"] == "pass")
     assert "start anew" in caplog.text
+
+
+async def test_a_run_that_a_request_asked_for_belongs_to_its_trace_and_the_next_one_to_its_own(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    telemetry = {"otlp": {"endpoint": receiver.endpoint}}
+    checks = {"load": {"kind": "load", "every": "1h"}}
+    trace_id, span_id = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    async with Agent(settings(tmp_path, checks=checks, telemetry=telemetry)) as agent:
+        url = f"{agent.url}/health/checks/load/run"
+        asked = await run_now(url, f"00-{trace_id}-{span_id}-01")
+        strange = await run_now(url, f"00-{'0' * 32}-{span_id}-01")
+        later = await agent.run_checks("load")
+    assert asked["trace_id"] == trace_id
+    assert len({trace_id, strange["trace_id"], later["load"]["trace_id"]}) == 3
+    roots = {span.trace_id.hex(): span for span in receiver.spans() if span.name == "check load"}
+    assert roots[trace_id].parent_span_id.hex() == span_id
+    assert [roots[found["trace_id"]].parent_span_id for found in (strange, later["load"])] == [b"", b""]
+
+
+async def test_a_run_whose_request_is_not_sampled_is_counted_and_leaves_no_trace(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    config = settings(tmp_path, checks={"load": {"kind": "load", "every": "1h"}})
+    async with Agent(config | {"telemetry": {"otlp": {"endpoint": receiver.endpoint}}}) as agent:
+        await agent.run_checks("load")
+        asked = await run_now(f"{agent.url}/health/checks/load/run", f"00-{trace_id}-00f067aa0ba902b7-00")
+    assert asked["trace_id"] == trace_id
+    [point] = receiver.metrics()["otelhealth.check.duration"].histogram.data_points
+    sampled = {span.trace_id.hex() for span in receiver.spans()}
+    assert trace_id not in sampled
+    assert point.count == len(sampled) + 1
+    assert {exemplar.trace_id.hex() for exemplar in point.exemplars} <= sampled

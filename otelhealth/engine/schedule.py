@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import heapq
 from hashlib import blake2b
 from random import Random
@@ -36,6 +37,7 @@ class Entry:
     """A check's place in the timetable, and in the lanes while it runs. `due` and `begun` are monotonic seconds."""
 
     __slots__ = (
+        "around",
         "begun",
         "check",
         "cron",
@@ -63,6 +65,7 @@ class Entry:
         self.tier1 = False
         self.stage: Literal["", "waiting", "running"] = ""
         self.lane = ""  # on whose account it runs
+        self.around: contextvars.Context | None = None  # of the next run, with the span of whoever asked for it
         self.task: asyncio.Task[object] | None = None
         self.waiters: list[asyncio.Future[None]] | None = None
         self.take(check)

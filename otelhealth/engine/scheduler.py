@@ -9,6 +9,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
+from opentelemetry import trace
+from opentelemetry.context import Context, attach
+
 from otelhealth.checks.base import Check
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.engine.lanes import Lanes, Limits
@@ -95,13 +98,17 @@ class Scheduler:
             entry.slow = timed_out
 
     async def once(self, name: str) -> None:
-        """Run the check now, or join the run that goes, and wait for its end; raises KeyError for a strange name."""
+        """Run the check now, or join the run that goes, and wait for its end; raises KeyError for a strange name.
+
+        The run finds the caller's span current: it belongs to the request that asked for it.
+        """
         entry = self._timetable.entries[name]
         waiter = asyncio.get_running_loop().create_future()
         if entry.waiters is None:
             entry.waiters = []
         entry.waiters.append(waiter)
         if not entry.stage:
+            entry.around = _of_caller()
             self._lanes.submit(entry, self._clock.monotonic())
         await waiter
 
@@ -197,8 +204,8 @@ class Scheduler:
     def _start(self, entry: Entry, due: float, lane: str) -> None:
         entry.begun = self._clock.monotonic()
         self._lag(lane, max(0.0, entry.begun - due))
-        run = self._beat(entry.check, due, lane)
-        entry.task = task = asyncio.get_running_loop().create_task(run, context=self._context.copy())
+        around, entry.around = entry.around or self._context.copy(), None
+        entry.task = task = asyncio.get_running_loop().create_task(self._beat(entry.check, due, lane), context=around)
         task.add_done_callback(partial(self._ended_run, entry), context=self._context)
 
     def _ended_run(self, entry: Entry, task: asyncio.Task[object]) -> None:
@@ -213,3 +220,10 @@ class Scheduler:
             if not waiter.done():
                 waiter.set_result(None)
         self._lanes.release(entry)
+
+
+def _of_caller() -> contextvars.Context:
+    """The caller's span, and nothing else that is current there."""
+    around = contextvars.Context()
+    around.run(attach, trace.set_span_in_context(trace.get_current_span(), Context()))
+    return around

@@ -13,6 +13,7 @@ from otelhealth.errors import OtelHealthError, TooOftenError
 from otelhealth.model import Served, ServiceStatus
 from otelhealth.records import BriefReport, HealthReport, LiveReport
 from otelhealth.server.answers import Answer, content_type, encode, encode_slowly, refusal
+from otelhealth.telemetry.propagation import continued
 from otelhealth.units import parse_duration
 
 _SERVING = (ServiceStatus.HEALTHY, ServiceStatus.DEGRADED)
@@ -122,7 +123,8 @@ class Details:
         if not record["enabled"]:
             return refusal(409, f"the check {name} is disabled", "set enabled: true in its config")
         try:
-            records = await self._served.run_checks(name)
+            with continued(request.headers):
+                records = await self._served.run_checks(name)
         except TooOftenError as error:
             wait = [(b"retry-after", b"%d" % math.ceil(error.wait))]
             return refusal(429, error.sentence, error.remedy, wait)

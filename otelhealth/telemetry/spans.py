@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from opentelemetry.context import Context
 from opentelemetry.trace import Span, StatusCode, Tracer
 
 from otelhealth.checks.base import Check
 from otelhealth.model import CheckResult, Status
 from otelhealth.telemetry import names
-
-_ROOT = Context()
 
 
 class Spans:
@@ -19,7 +16,7 @@ class Spans:
         self._tracer = tracer
 
     def start_run(self, check: Check, delay: float) -> Span:
-        """A run that starts `delay` seconds after it was due; its trace is its own, whatever span is current."""
+        """A run that starts `delay` seconds after it was due: a root, or below the span that is current."""
         attributes: dict[str, str | int | float] = {
             names.CHECK_NAME: check.name,
             names.CHECK_KIND: check.kind,
@@ -28,7 +25,7 @@ class Spans:
         }
         if check.peer:
             attributes[names.PEER] = check.peer
-        return self._tracer.start_span(f"check {check.name}", _ROOT, attributes=attributes)
+        return self._tracer.start_span(f"check {check.name}", attributes=attributes)
 
     def finish_run(self, span: Span, result: CheckResult, state: Status) -> None:
         """End it with the run's result and the check's debounced state."""

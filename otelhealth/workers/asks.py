@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from otelhealth.errors import OtelHealthError, TooOftenError
+from otelhealth.telemetry.propagation import carried, continued
 from otelhealth.workers.news import Draft
 
 MOST = 64  # that one worker asks, or answers, at a time
@@ -39,7 +40,7 @@ class Asks:
             raise OtelHealthError("too many ask at once", "ask again soon")
         name = uuid.uuid4().hex
         waiting = self._waiting[name] = asyncio.get_running_loop().create_future()
-        self._asked[name] = (now + within, json.dumps([what, *values]))
+        self._asked[name] = (now + within, json.dumps([carried(), what, *values]))
         self._wake()
         try:
             async with asyncio.timeout(within):
@@ -91,8 +92,9 @@ class Asks:
 
     async def _work(self, name: str, question: str) -> None:
         try:
-            what, *values = json.loads(question)
-            answer = [await self.answer(what, values), None]
+            headers, what, *values = json.loads(question)
+            with continued(headers):
+                answer = [await self.answer(what, values), None]
         except OtelHealthError as error:
             answer = [None, (error.sentence, error.remedy, getattr(error, "wait", None))]
         self._answers[name] = text = json.dumps(answer, default=str)

@@ -60,15 +60,15 @@ def test_a_run_that_holds_leaves_the_status_unset(opened: Open, receiver: Receiv
     assert "error.type" not in attributes(span.attributes)
 
 
-def test_a_run_is_a_root_whatever_span_is_current(opened: Open, receiver: Receiver) -> None:
+def test_a_run_is_a_root_unless_a_span_is_current(opened: Open, receiver: Receiver) -> None:
     telemetry = opened()
-    with telemetry.tracer.start_as_current_span("something else"):
+    telemetry.spans.start_run(CHECK, 0).end()
+    with telemetry.tracer.start_as_current_span("who asks"):
         telemetry.spans.start_run(CHECK, 0).end()
-        telemetry.tracer.start_span("below it").end()
     assert telemetry.close()
-    own, below, around = receiver.spans()
+    own, asked, around = receiver.spans()
     assert own.parent_span_id == b""
-    assert (below.trace_id, below.parent_span_id) == (around.trace_id, around.span_id)
+    assert (asked.trace_id, asked.parent_span_id) == (around.trace_id, around.span_id)
 
 
 def test_everything_of_the_api_is_exported(opened: Open, receiver: Receiver) -> None:

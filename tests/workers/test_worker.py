@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry import trace
 
 from otelhealth import Agent, check
 from otelhealth.checks.base import Context, passed
@@ -115,6 +116,10 @@ async def test_runs_that_a_program_asks_a_follower_for_are_the_leaders(tmp_path:
             records = await follower.run_checks("stock")
             assert records["stock"]["status"] == "pass"
             assert first.runs > before
+        with trace.use_span(trace.NonRecordingSpan(trace.SpanContext(1, 2, is_remote=True))):
+            async with asyncio.timeout(10):  # it may join a run that goes already, whose trace is its own
+                while (await follower.run_checks("stock"))["stock"]["trace_id"] != f"{1:032x}":
+                    pass
         assert set(await follower.run_checks()) == {"stock"}
         with pytest.raises(OtelHealthError, match="there is no check 'stok'; did you mean stock"):
             await follower.run_checks("stok")
