@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from typing import NamedTuple, Protocol
 
-from otelhealth.errors import OtelHealthError
 from otelhealth.spool.settings import SignalName
 from otelhealth.units import size_text
 
@@ -17,10 +16,6 @@ _MEMBERS = 10  # of one gzip body; senders make one
 
 class TooLargeError(ValueError):
     """A small body that unpacks to a large one."""
-
-
-class SpoolFullError(OtelHealthError):
-    """There is no room for a request that was received: its sender is to try again later."""
 
 
 class Letter(NamedTuple):

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from otelhealth.spool.file import File, size_of
-from otelhealth.spool.letter import Content, Letter, SpoolFullError
+from otelhealth.spool.letter import Content, Letter
 from otelhealth.spool.settings import SIGNALS, SignalName, SpoolSettings
 from otelhealth.spool.shelf import Shelf
 from otelhealth.spool.tally import Reason, Tally
@@ -44,10 +44,7 @@ class Queue:
         return self._opened
 
     def put(self, letter: Letter) -> None:
-        """Returns when it is on disk (in memory, while the disk refuses).
-
-        Raises SpoolFullError for a received one that has no room; an own one takes the place of the oldest.
-        """
+        """Returns when it is on disk (in memory, while the disk refuses); where there is no room the oldest goes."""
         with self._lock:
             shelf = self._shelf()
             shelf.keep_time()
@@ -61,8 +58,6 @@ class Queue:
                     shelf.fail(error)
                 else:
                     return
-        if letter.received:
-            raise SpoolFullError("the spool is full", "raise telemetry.otlp.spool.max_size")
         self._drop(letter, "size")
 
     def put_received(self, letters: Sequence[Letter]) -> list[bool]:

@@ -56,25 +56,12 @@ class Spool:
         for signal in self._receivers:
             self._wake(signal)
 
-    def put(  # noqa: PLR0913 - a request, as it stands on the wire
-        self,
-        signal: SignalName,
-        body: bytes,
-        content_type: str,
-        content_encoding: str = "",
-        *,
-        received: bool = False,
-        items: int = 0,
-    ) -> None:
-        """Keep an encoded export request until its receiver has it; returns when it is committed. From any thread.
+    def put(self, letter: Letter) -> None:
+        """Keep a request of this process until its receiver has it; returns when it is committed. From any thread.
 
-        `items` (spans, points, records) are counted when needed, where they are not given. Raises SpoolFullError where
-        a `received` one has no room, KeyError where nothing of this signal is sent over HTTP.
+        Its items are counted when needed, where it does not tell them. Raises KeyError where nothing of its signal is
+        sent over HTTP.
         """
-        self.keep(Letter(signal, body, content_type, content_encoding, items, received))
-
-    def keep(self, letter: Letter) -> None:
-        """See `put`."""
         if letter.signal not in self._receivers:
             raise KeyError(letter.signal)
         self.queue.put(letter)

@@ -47,7 +47,7 @@ class SpoolSender:
         letter = Letter(self._signal, body, items=items)
         if not items:
             letter = Letter(self._signal, body, items=self._content.count(letter))
-        self._spool.keep(letter.packed() if self._gzip else letter)
+        self._spool.put(letter.packed() if self._gzip else letter)
 
     def close(self) -> None:
         """The spool is closed by itself."""

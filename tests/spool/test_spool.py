@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from otelhealth.spool import Letter, Otlp, Spool, SpoolFullError, SpoolSettings
+from otelhealth.spool import Letter, Otlp, Spool, SpoolSettings
 from otelhealth.spool.place import Place
 from otelhealth.spool.settings import SIGNALS, SignalName
 from otelhealth.telemetry.content import OtlpContent
@@ -24,12 +24,10 @@ from tests.spool.conftest import Open
 from tests.telemetry.receiver import Answer, Receiver
 from tests.waiting import eventually
 
-PROTOBUF = "application/x-protobuf"
-
 
 def put(spool: Spool, *bodies: bytes, signal: SignalName = "traces") -> None:
     for body in bodies:
-        spool.put(signal, body, PROTOBUF, items=1)
+        spool.put(Letter(signal, body, items=1))
 
 
 def bodies(receiver: Receiver, path: str = "/v1/traces") -> list[bytes]:
@@ -47,9 +45,8 @@ def spans(*names: str) -> bytes:
 
 def test_requests_arrive_in_order_as_they_are(opened: Open, receiver: Receiver) -> None:
     spool = opened()
-    spool.put("logs", b'{"resourceLogs": []}', "application/json", received=True)
-    packed = Letter("traces", b"packed", items=1).packed()
-    spool.put("traces", packed.body, PROTOBUF, "gzip", items=1)
+    assert spool.keep_received([Letter("logs", b'{"resourceLogs": []}', "application/json", received=True)]) == [True]
+    spool.put(Letter("traces", b"packed", items=1).packed())
     put(spool, *(f"{number}".encode() for number in range(50)))
     eventually(lambda: len(receiver.requests) == 52)
     assert bodies(receiver) == [b"packed", *(f"{number}".encode() for number in range(50))]
@@ -123,8 +120,7 @@ def test_after_the_end_nothing_is_taken_any_more(opened: Open) -> None:
     assert spool.close(1)
     put(spool, b"2")
     assert spool.record()["signals"]["traces"]["dropped"]["size"] == 1
-    with pytest.raises(SpoolFullError):
-        spool.put("traces", b"3", PROTOBUF, received=True)
+    assert spool.keep_received([Letter("traces", b"3", received=True)]) == [False]
 
 
 def test_a_refused_request_is_dropped_counted_said_once_and_holds_nothing_up(
@@ -134,7 +130,7 @@ def test_a_refused_request_is_dropped_counted_said_once_and_holds_nothing_up(
     with caplog.at_level(logging.WARNING, "otelhealth"):
         spool = opened()
         for _ in range(2):
-            spool.put("traces", spans("a", "b", "c"), PROTOBUF)
+            spool.put(Letter("traces", spans("a", "b", "c")))
         put(spool, b"good")
         eventually(lambda: bodies(receiver)[2:] == [b"good"])
         eventually(lambda: spool.record()["signals"]["traces"]["sent"] == 1)
@@ -151,7 +147,7 @@ def test_a_partial_success_is_counted_and_said(
     receiver.answers = [Answer(body=ExportTraceServiceResponse(partial_success=partial).SerializeToString())]
     with caplog.at_level(logging.WARNING, "otelhealth"):
         spool = opened()
-        spool.put("traces", spans("a", "b", "c"), PROTOBUF)
+        spool.put(Letter("traces", spans("a", "b", "c")))
         eventually(lambda: spool.record()["signals"]["traces"]["dropped"]["partial"] == 2)
     [message] = caplog.messages
     assert message.startswith("export of traces: the receiver took all but 2 items: too old; see why in its log")
@@ -170,8 +166,8 @@ def test_a_request_that_is_too_large_is_split_until_it_fits_and_stays_in_order(o
     narrow = Narrow()
     spool = opened(endpoint=narrow.endpoint)
     names = [f"span-{number}" for number in range(40)]
-    spool.put("traces", spans(*names), PROTOBUF)
-    spool.put("traces", spans("last"), PROTOBUF)
+    spool.put(Letter("traces", spans(*names)))
+    spool.put(Letter("traces", spans("last")))
     eventually(lambda: spool.record()["signals"]["traces"]["waiting"] == 0)
     narrow.requests = [request for request in narrow.requests if len(request.body) <= narrow.most]
     assert [span.name for span in narrow.spans()] == [*names, "last"]
@@ -182,7 +178,7 @@ def test_a_request_that_is_too_large_is_split_until_it_fits_and_stays_in_order(o
 def test_a_single_item_that_is_too_large_is_dropped_and_the_others_arrive(opened: Open) -> None:
     narrow = Narrow()
     spool = opened(endpoint=narrow.endpoint)
-    spool.put("traces", spans("a", "b" * 100, "c"), PROTOBUF)
+    spool.put(Letter("traces", spans("a", "b" * 100, "c")))
     eventually(lambda: spool.record()["signals"]["traces"]["waiting"] == 0)
     narrow.requests = [request for request in narrow.requests if len(request.body) <= narrow.most]
     assert [span.name for span in narrow.spans()] == ["a", "c"]
