@@ -21,7 +21,7 @@ configure = hosting.configure
 
 def banner(config: Config, agent: Agent, beside: str = "") -> str:
     """What it watches, where it answers, whether and where it exports; `beside` is the command it stands beside."""
-    names = [name for name, check in config.checks.items() if check.enabled]
+    names = [name for name, record in agent.report()["checks"].items() if record["enabled"]]
     listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     path = agent.telemetry.export_path
     exports = (
