@@ -18,7 +18,7 @@ faults: $(VENV)/.dev stack  ## what is lost when something dies, with outages as
 demo: $(VENV)/.dev stack  ## agent, example service, Collector, Jaeger and Prometheus together
 	@$(BIN)/python -m examples.demo
 
-bench: $(VENV)/.dev stack  ## the figures of the README
+bench: $(VENV)/.dev stack  ## the figures of docs/figures.md
 	@$(BIN)/python -m benchmarks
 
 check: $(VENV)/.dev  ## lint, format, types, import floors

@@ -1,4 +1,4 @@
-"""The figures of the README, each beside its yardstick and measured with it in one run."""
+"""The figures of docs/figures.md, each beside its yardstick and measured with it in one run."""
 
 from __future__ import annotations
 

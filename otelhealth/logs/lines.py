@@ -35,7 +35,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line, of the log data model's fields; README names those that stay as they are.
+    """One object a line, of the log data model's fields; docs/logs.md names those that stay as they are.
 
     `resource` are the attributes that stand on each line; without it those of OTEL_RESOURCE_ATTRIBUTES and
     OTEL_SERVICE_NAME. Usable in any program: `{"()": "otelhealth.logs.JsonFormatter"}` in `logging.config`.
