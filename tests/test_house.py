@@ -35,7 +35,7 @@ LAZY_IMPORT = {
     "inside/distro.py": "a program below `exec` has no agent",
     "inside/servers.py": "a program that is instrumented and serves nothing pays for no middleware",
     "telemetry/setup.py": "the SDK costs 10 MB and is for user code only",
-    "telemetry/sender.py": "grpc costs 15 MB and is for those who ask",
+    "telemetry/outlet.py": "grpc costs 15 MB and is for those who ask",
 }
 
 

@@ -19,7 +19,7 @@ from otelhealth.telemetry.export import Ledger
 from otelhealth.telemetry.instruments import Instruments
 from otelhealth.telemetry.metric import Metric
 from otelhealth.telemetry.resource import Identity
-from otelhealth.telemetry.sender import Sender, SpoolSender, check_files, grpc_sender
+from otelhealth.telemetry.sender import Sender, SpoolSender, check_files
 from otelhealth.units import MEMORY
 
 _EXPORTED: dict[SignalName, tuple[Metric, Literal["span", "metric", "log"]]] = {
@@ -87,7 +87,9 @@ class Outlet:
     def _sender(self, signal: SignalName, receiver: Otlp) -> Sender:
         if self.spool is not None and receiver.protocol == PROTOBUF:
             return SpoolSender(signal, receiver, self.spool)
-        return grpc_sender(signal, receiver, self.ledgers[signal].enter)
+        from otelhealth.telemetry.rpc import GrpcSender  # noqa: PLC0415 - grpc costs 15 MB, only those who ask pay
+
+        return GrpcSender(signal, receiver, self.ledgers[signal].enter)
 
     def _ledger(self, signal: SignalName, receiver: Otlp) -> Ledger:
         metric, base = _exported(signal, "http" if receiver.protocol == PROTOBUF else "grpc")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 from otelhealth.errors import MissingLibraryError
 from otelhealth.spool import Otlp, SignalName
 from otelhealth.telemetry.content import rejected
-from otelhealth.telemetry.sender import Outcome, Settle
+from otelhealth.telemetry.sender import Outcome
 
 try:
     import grpc  # type: ignore[import-untyped] # its stubs are another package
@@ -24,6 +25,7 @@ _METHODS: dict[SignalName, str] = {
     "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
     "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
 }
+Settle = Callable[[Outcome, int], None]  # with the number of items
 _RETRYABLE = frozenset(
     {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "OUT_OF_RANGE", "DATA_LOSS", "CANCELLED"}
 )

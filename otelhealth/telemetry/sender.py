@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -17,9 +16,6 @@ class Outcome(NamedTuple):
     error_type: str | None = None
     message: str = ""
     rejected: int = 0
-
-
-Settle = Callable[[Outcome, int], None]  # with the number of items
 
 
 class Sender(Protocol):
@@ -58,10 +54,3 @@ def check_files(receiver: Otlp) -> None:
     for file in (receiver.certificate, receiver.client_certificate, receiver.client_key):
         if file is not None and not Path(file).is_file():
             raise OtelHealthError(f"telemetry.otlp: there is no file {file}", "name a PEM file that can be read")
-
-
-def grpc_sender(signal: SignalName, receiver: Otlp, settle: Settle) -> Sender:
-    """OtelHealthError where its library is missing."""
-    from otelhealth.telemetry.rpc import GrpcSender  # noqa: PLC0415 - grpc costs 15 MB, only those who ask pay
-
-    return GrpcSender(signal, receiver, settle)
