@@ -122,7 +122,7 @@ class Cgroup(NamedTuple):
             return None
         limit, path = tightest
         current = _number(f"{path}/memory.current") or 0
-        inactive = _after(read(f"{path}/memory.stat"), "inactive_file ")
+        inactive = number_after(read(f"{path}/memory.stat"), "inactive_file ") or 0
         return CgroupMemory(
             path,
             limit,
@@ -131,7 +131,7 @@ class Cgroup(NamedTuple):
             _number(f"{path}/memory.high"),
             _number(f"{path}/memory.swap.current"),
             _number(f"{path}/memory.swap.max"),
-            _after(read(f"{path}/memory.events"), "oom_kill "),
+            number_after(read(f"{path}/memory.events"), "oom_kill ") or 0,
         )
 
     @staticmethod
@@ -162,10 +162,10 @@ def _number(path: str) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def _after(text: str | None, name: str) -> int:
-    """The value of one line; cheaper than all of a `memory.stat`."""
+def number_after(text: str | None, name: str) -> int | None:
+    """The value of one line; cheaper than all of a `memory.stat`. None without such a line."""
     start = f"\n{text}".find(f"\n{name}") if text else -1
-    return int((text or "")[start + len(name) :].split("\n", 1)[0]) if start >= 0 else 0
+    return int((text or "")[start + len(name) :].split(None, 1)[0]) if start >= 0 else None
 
 
 def _own_path(text: str | None) -> str | None:

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, NamedTuple, Self
 from pydantic import Field
 
 from otelhealth.checks.base import Category, Check, Context
-from otelhealth.checks.cgroup import Cgroup, CgroupMemory, Pressure, Resource, Throttling, read
+from otelhealth.checks.cgroup import Cgroup, CgroupMemory, Pressure, Resource, Throttling, number_after, read
 from otelhealth.checks.mounts import Usage, mount_table, usages
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.units import LocalPath
@@ -126,9 +126,7 @@ class Host:
 
     def oom_kills(self) -> int | None:
         """Of the whole machine since it started; None where the kernel does not count them (before Linux 4.13)."""
-        text = read(f"{self.proc}/vmstat") or ""
-        start = text.find("\noom_kill ")
-        return int(text[start + 10 :].split("\n", 1)[0]) if start >= 0 else None
+        return number_after(read(f"{self.proc}/vmstat"), "oom_kill ")
 
     def disks(self) -> list[Usage]:
         """Of the local disks. May block: call it in a thread."""
@@ -195,8 +193,7 @@ class HostSampler:
 
 def _kib(text: str, name: str) -> int:
     """Bytes of one line of `meminfo`; 0 where the kernel has no such line."""
-    start = text.find(name)
-    return int(text[start + len(name) : text.index("kB", start)]) * 1024 if start >= 0 else 0
+    return (number_after(text, name) or 0) * 1024
 
 
 def _container_memory(limit: CgroupMemory) -> MemoryReading:
