@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import Any, Protocol, TypeVar, cast, overload
+from typing import Any, TypeVar, cast, overload
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry._logs import SeverityNumber
@@ -18,7 +18,6 @@ from opentelemetry.util.types import AttributeValue
 
 from otelhealth.errors import OtelHealthError
 from otelhealth.telemetry import application as told
-from otelhealth.telemetry.metric import Metric
 from otelhealth.telemetry.names import ERROR_TYPE
 from otelhealth.telemetry.tracing import exception_type
 from otelhealth.version import __version__
@@ -26,12 +25,7 @@ from otelhealth.version import __version__
 F = TypeVar("F", bound=Callable[..., Any])
 SCOPE = "otelhealth"
 TIMEOUT = "timeout"
-
-
-class Watch(Protocol):
-    """Makes what one call runs in."""
-
-    def __call__(self) -> AbstractContextManager[Any]: ...
+Watch = Callable[[], AbstractContextManager[Any]]  # makes what one call runs in
 
 
 class trace_call:  # noqa: N801 - read as a function, which it is to its users
@@ -59,10 +53,8 @@ class trace_call:  # noqa: N801 - read as a function, which it is to its users
     def __call__(self, function: F) -> F:
         return _watched(function, self._span)
 
-    @contextmanager
-    def _span(self) -> Iterator[Span]:
-        with _spanned(self._tracer, self._name, self._attributes) as span:
-            yield span
+    def _span(self) -> AbstractContextManager[Span]:
+        return _spanned(self._tracer, self._name, self._attributes)
 
 
 @overload
@@ -102,7 +94,7 @@ class _Task:
         self._attributes = {told.TASK: name}
         self._tracer = trace.get_tracer(SCOPE, __version__)
         self._logger = _logs.get_logger(SCOPE, __version__)
-        self._duration = _histogram(told.TASK_DURATION, told.LONG_SECONDS)
+        self._duration = told.histogram(_meter(), told.TASK_DURATION, told.LONG_SECONDS)
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
@@ -147,7 +139,7 @@ class _Endpoint:
         self._deadline = deadline
         self._attributes = {told.ENDPOINT: name}
         self._tracer = trace.get_tracer(SCOPE, __version__)
-        self._duration = _histogram(told.ENDPOINT_DURATION, told.REQUEST_SECONDS)
+        self._duration = told.histogram(_meter(), told.ENDPOINT_DURATION, told.REQUEST_SECONDS)
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
@@ -191,6 +183,10 @@ def _spanned(
             raise
 
 
+def _meter() -> metrics.Meter:
+    return metrics.get_meter(SCOPE, __version__)
+
+
 def _fail(span: Span, problem: str) -> None:
     span.set_attribute(ERROR_TYPE, problem)
     span.set_status(StatusCode.ERROR)
@@ -200,13 +196,6 @@ def _is_answer(error: BaseException) -> bool:
     """Whether this is how a framework says an answer below 500: by `status_code`, or `code` in Quart."""
     status = getattr(error, "status_code", getattr(error, "code", None))
     return isinstance(status, int) and 100 <= status < 500
-
-
-def _histogram(metric: Metric, bounds: tuple[float, ...]) -> metrics.Histogram:
-    meter = metrics.get_meter(SCOPE, __version__)
-    return meter.create_histogram(
-        metric.name, metric.unit, metric.description, explicit_bucket_boundaries_advisory=bounds
-    )
 
 
 def _watched(function: F, watch: Watch, deadline: float | None = None) -> F:

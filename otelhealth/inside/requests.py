@@ -46,10 +46,7 @@ class Requests:
         self.active: dict[tuple[str, str], int] = {}
         self._others = others
         if not others.figures:
-            metric = told.REQUESTS
-            self.duration = meter.create_histogram(
-                metric.name, metric.unit, metric.description, explicit_bucket_boundaries_advisory=told.REQUEST_SECONDS
-            )
+            self.duration = told.histogram(meter, told.REQUESTS, told.REQUEST_SECONDS)
             metric = told.REQUESTS_ACTIVE
             meter.create_observable_up_down_counter(
                 metric.name, [self._observe_active], metric.unit, metric.description

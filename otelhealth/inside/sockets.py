@@ -44,10 +44,7 @@ class Sockets:
             (meter.create_observable_counter, told.SOCKET_CLOSES, self.closes),
         ):
             create(metric.name, [_reading(counts, metric)], metric.unit, metric.description)
-        metric = told.SOCKET_DURATION
-        self.duration = meter.create_histogram(
-            metric.name, metric.unit, metric.description, explicit_bucket_boundaries_advisory=told.LONG_SECONDS
-        )
+        self.duration = told.histogram(meter, told.SOCKET_DURATION, told.LONG_SECONDS)
 
     async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application speak with its client."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from opentelemetry.metrics import Histogram, Meter
+
 from otelhealth.telemetry.metric import Metric, Record, declared
 from otelhealth.telemetry.names import ERROR_TYPE
 
@@ -111,3 +115,10 @@ EVENTS = (
         "each run that raises",
     ),
 )
+
+
+def histogram(meter: Meter, metric: Metric, bounds: Sequence[float]) -> Histogram:
+    """The instrument of `metric`, whose buckets end at `bounds` where nobody says otherwise."""
+    return meter.create_histogram(
+        metric.name, metric.unit, metric.description, explicit_bucket_boundaries_advisory=bounds
+    )
