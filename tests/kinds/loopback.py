@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from otelhealth.checks.base import Check, Context
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.model import CheckResult, Surroundings, Threads
+from tests.waiting import until
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 DAY = dt.timedelta(days=1)
@@ -161,8 +162,4 @@ def open_files() -> int:
 
 async def settled(wanted: int) -> None:
     """Wait until no more than `wanted` descriptors are open."""
-    for _ in range(200):
-        if open_files() <= wanted:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"{open_files()} descriptors are open, {wanted} were")
+    await until(lambda: open_files() <= wanted, 5.0)

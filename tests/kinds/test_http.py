@@ -23,6 +23,7 @@ from otelhealth.model import Status
 from tests.kinds.asking import check, seen
 from tests.kinds.loopback import Authority, Bench, answering, http, open_files, read_request, serving, settled
 from tests.kinds.runs import figures
+from tests.waiting import until
 
 
 async def test_an_answer_below_400_passes_and_says_how_long_it_took() -> None:
@@ -265,8 +266,7 @@ async def starlette() -> AsyncIterator[int]:
     app = Starlette(routes=routes, middleware=[Middleware(GZipMiddleware)])
     server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None))
     task = asyncio.ensure_future(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
+    await until(lambda: server.started)
     try:
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from otelhealth.errors import OtelHealthError
 from otelhealth.server.serve import Server
 from tests.server.agent import Client, StandIn, serving, settings
+from tests.waiting import until
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
 if sys.platform != "win32":
@@ -120,8 +121,7 @@ async def test_a_stop_lets_what_is_being_answered_finish() -> None:
     server, client = await serve_slowly(0.2)
     asking = asyncio.ensure_future(client.ask("/"))
     async with asyncio.timeout(5):
-        while not server.connections:
-            await asyncio.sleep(0.01)
+        await until(lambda: server.connections)
         await asyncio.sleep(0.05)
         await server.stop()
     assert (await asking).body == b"done"
