@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from otelhealth.telemetry.detector import FOLDER, INSTANCE, INSTANCE_ID
-from otelhealth.telemetry.resource import resource_attributes
+from otelhealth.telemetry.detector import FOLDER, INSTANCE
+from otelhealth.telemetry.resource import INSTANCE_ID, resource_attributes
 
 BOOT = Path(__file__).with_name("boot")
 _WAY = re.compile(

@@ -20,6 +20,7 @@ from otelhealth.telemetry.figures import Received
 from otelhealth.telemetry.follower import Follower
 from otelhealth.telemetry.receiving import ReceiveSettings
 from otelhealth.telemetry.requests import Requests
+from otelhealth.telemetry.resource import INSTANCE_ID
 from otelhealth.telemetry.setup import Telemetry
 
 log = logging.getLogger("otelhealth.receive")
@@ -35,7 +36,7 @@ class Receiver:
         most = settings.limits.body_size
         self._follower = Follower(Requests(telemetry.windows, clock), most)
         self._intake = Intake(telemetry.spool, self._follower, most)
-        instance = telemetry.resource.get("service.instance.id", "")
+        instance = telemetry.resource.get(INSTANCE_ID, "")
         app = Ingest(settings.limits, auth, self._intake, self._count, clock, instance)
         self._server = Server(app, settings, setting="telemetry.receive", refuse=self._ended)
 

@@ -11,11 +11,10 @@ from otelhealth.model import Attributes, Child, MetricFamily, ServiceProcess, Us
 from otelhealth.telemetry import names
 from otelhealth.telemetry.encode import Pace, encode
 from otelhealth.telemetry.metric import Metric
+from otelhealth.telemetry.resource import INSTANCE_ID
 from otelhealth.telemetry.series import Number, Table
 from otelhealth.telemetry.wire import Envelope
 from otelhealth.version import __version__
-
-_INSTANCE = "service.instance.id"
 
 
 class ChildFigures:
@@ -24,7 +23,7 @@ class ChildFigures:
     def __init__(self, child: Child, resource: Mapping[str, str], scope: str, clock: Clock) -> None:
         self._child = child
         self._clock = clock
-        self._instance = (_INSTANCE, resource[_INSTANCE])
+        self._instance = (INSTANCE_ID, resource[INSTANCE_ID])
         self._envelope = Envelope(resource, scope, __version__)
         self._tables = {metric.name: Table(metric) for metric in names.OF_A_CHILD}
         self._lock = threading.Lock()  # the export's thread and that of `/metrics`

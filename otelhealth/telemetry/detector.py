@@ -11,10 +11,10 @@ from pathlib import Path
 from opentelemetry.sdk.resources import Resource, ResourceDetector
 
 from otelhealth.lock import Lock
+from otelhealth.telemetry.resource import INSTANCE_ID
 
 FOLDER = "OTELHEALTH_BESIDE"  # a directory of this `exec`
 INSTANCE = "OTELHEALTH_INSTANCE"  # the id of the service's first process
-INSTANCE_ID = "service.instance.id"
 _MOST = 1024  # processes that are told apart
 
 

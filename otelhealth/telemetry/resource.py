@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 
 from otelhealth.version import __version__
 
+INSTANCE_ID = "service.instance.id"
 _NAMESPACE = uuid.UUID("4f0b3d43-6b0e-5f0c-9a0d-6e1c9b6f6a77")
 _CONTAINER_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _ARCH = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64", "i686": "x86", "armv7l": "arm32"}
@@ -58,10 +59,10 @@ def build_resource(identity: Identity, environ: Mapping[str, str] = os.environ) 
         **dict(_kubernetes(environ)),
         **told,
     }
-    if not found.get("service.instance.id"):
-        found["service.instance.id"] = _instance(identity, found)
+    if not found.get(INSTANCE_ID):
+        found[INSTANCE_ID] = _instance(identity, found)
     elif identity.slot:  # told to all workers alike; as one instance their counters would collide
-        found["service.instance.id"] += f"-{identity.slot}"
+        found[INSTANCE_ID] += f"-{identity.slot}"
     return {key: value for key, value in found.items() if value}
 
 

@@ -30,7 +30,7 @@ from otelhealth.telemetry.lazy import LazyLoggers, LazyMeters, LazyTracers
 from otelhealth.telemetry.logs import Events
 from otelhealth.telemetry.outlet import Outlet, place_of
 from otelhealth.telemetry.own import OwnProcess
-from otelhealth.telemetry.resource import Identity, build_resource
+from otelhealth.telemetry.resource import INSTANCE_ID, Identity, build_resource
 from otelhealth.telemetry.settings import TelemetrySettings
 from otelhealth.telemetry.spans import Spans
 from otelhealth.telemetry.tracing import Tracer
@@ -75,7 +75,7 @@ class Telemetry:
         self.spans = Spans(self.tracer)
         self.events = Events(records.put if records else None, clock, redact)
         self.windows = Windows(clock)
-        self.export_path = export_path(settings, resource.get("service.instance.id", ""))
+        self.export_path = export_path(settings, resource.get(INSTANCE_ID, ""))
         self._sdk: SdkProviders | None = None
         self._sdk_lock = threading.Lock()
         self._child: ChildFigures | None = None
@@ -222,7 +222,7 @@ def _receivers(settings: TelemetrySettings) -> dict[SignalName, Otlp]:
 
 def _marked(receiver: Otlp, resource: Mapping[str, str]) -> Otlp:
     """So that what comes back to this agent is known."""
-    mark = SecretStr(mark_of(resource.get("service.instance.id", "")))
+    mark = SecretStr(mark_of(resource.get(INSTANCE_ID, "")))
     return receiver.model_copy(update={"headers": {**receiver.headers, MARK: mark}})
 
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from otelhealth.model import Attributes, Exemplar, Exposition, HistogramValue, MetricFamily, MetricPoint
-
-INSTANCE = "service.instance.id"
+from otelhealth.telemetry.resource import INSTANCE_ID
 
 
 def encode(families: Iterable[MetricFamily]) -> str:
@@ -31,7 +30,7 @@ def together(every: Sequence[Exposition]) -> Exposition:
         return every[0]
     resources = [resource for one in every for resource in one.resources]
     families = [
-        family._replace(points=[_of(point, one.resources[0].get(INSTANCE, "")) for point in family.points])
+        family._replace(points=[_of(point, one.resources[0].get(INSTANCE_ID, "")) for point in family.points])
         for one in every
         for family in one.families
     ]
@@ -39,7 +38,7 @@ def together(every: Sequence[Exposition]) -> Exposition:
 
 
 def _of(point: MetricPoint, instance: str) -> MetricPoint:
-    return MetricPoint((*point.attributes, (INSTANCE, instance)), point.value)
+    return MetricPoint((*point.attributes, (INSTANCE_ID, instance)), point.value)
 
 
 def _title(family: MetricFamily) -> tuple[str, str, str, str]:
