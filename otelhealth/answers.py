@@ -98,6 +98,7 @@ class Answers:
                 "not_exported": dict(rounds.telemetry.instruments.refusals),
                 "receiver": self._receiver.record() if self._receiver else None,
                 "export": rounds.telemetry.export_record(),
+                "store": rounds.store.record(),
                 **({"worker": rounds.worker.told()} if rounds.worker else {}),
             },
         )

@@ -169,6 +169,23 @@ class ExportRecord(TypedDict):
     signals: dict[str, SignalRecord]
 
 
+class RenewalRecord(TypedDict):
+    """That a file was begun anew while it was used: when (Unix seconds), and why."""
+
+    at: int
+    reason: str
+
+
+class StoreRecord(TypedDict):
+    """`agent.store` of the report: runs that wait to be written, and lost ones; `problem` says why it cannot write."""
+
+    path: str
+    waiting: int
+    dropped: int
+    problem: str | None
+    renewed: RenewalRecord | None
+
+
 class HealthReport(TypedDict):
     """`/health/detailed`."""
 

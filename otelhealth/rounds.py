@@ -22,6 +22,7 @@ from otelhealth.engine.threads import ThreadLane
 from otelhealth.engine.watchdog import Watchdog
 from otelhealth.errors import ThreadsBlockedError
 from otelhealth.model import CheckResult, Child, StateChange, Status, Surroundings
+from otelhealth.records import RenewalRecord
 from otelhealth.redaction import Redactor
 from otelhealth.store import Store, StoreSettings, default_path
 from otelhealth.telemetry import runtime
@@ -81,6 +82,7 @@ class Rounds:
         self.roster = Roster(self.board, self.runner, self.scheduler, self.instruments, clock)
         self.sampler = HostSampler(clock=clock)
         self.host = HostSample()
+        self._renewed: RenewalRecord | None = None  # of the store, when everything was kept
         self._told = -1  # the board's revision that the service's metrics show
         self.worker = Worker(Path(self.store.path), place, self.roster, self.telemetry, clock) if place else None
 
@@ -118,6 +120,9 @@ class Rounds:
             return
         for change in self.board.sweep(self.clock.time()):
             self.tell(change, self.board.states[change.name].check, None)
+        if self._renewed is not self.store.renewed:
+            self._renewed = self.store.renewed
+            self.keep()
         if self._told != self.board.revision:
             self._told, view = self.board.revision, self.board.view()
             self.instruments.service(view.status, view.score)
@@ -191,13 +196,17 @@ class Rounds:
             await self.sample()
             await asyncio.sleep(SAMPLE_EVERY)
 
+    def keep(self) -> None:
+        """Everything that a restart takes up."""
+        self.store.counter(WINDOWS, self.telemetry.windows.snapshot())
+        now = self.clock.time()
+        for state in self.board:
+            self.store.state(state.name, state.snapshot(now))
+
     async def close(self, within: float) -> None:
         """Keep every state, send what is left, in `within` seconds."""
         if self.roster.leads:
-            self.store.counter(WINDOWS, self.telemetry.windows.snapshot())
-            now = self.clock.time()
-            for state in self.board:
-                self.store.state(state.name, state.snapshot(now))
+            self.keep()
         await asyncio.gather(asyncio.to_thread(self.telemetry.close, within), self.store.close(within))
 
 

@@ -343,3 +343,41 @@ async def test_a_run_whose_request_is_not_sampled_is_counted_and_leaves_no_trace
     assert trace_id not in sampled
     assert point.count == len(sampled) + 1
     assert {exemplar.trace_id.hex() for exemplar in point.exemplars} <= sampled
+
+
+def kept_states(path: Path) -> dict[str, Any]:
+    with sqlite3.connect(path) as database:
+        found = database.execute("SELECT name, snapshot FROM states").fetchall()
+    database.close()
+    return {name: json.loads(snapshot) for name, snapshot in found}
+
+
+@pytest.mark.parametrize("other", [None, b"", b"no database", "older"])
+async def test_a_store_that_is_lost_while_it_is_used_is_said_and_states_go_on(
+    tmp_path: Path, other: bytes | str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, made = tmp_path / "store.db", tmp_path / "made"
+    config = settings(tmp_path, checks={name: {"kind": "load", "every": "1h"} for name in ("load", "other")})
+    async with Agent(config) as agent:
+        await agent.run_checks()
+    made.write_bytes(path.read_bytes() if isinstance(other, str) else other or b"")
+    async with Agent(config) as agent:
+        await agent.run_checks()
+        since = agent.report()["checks"]["other"]["since"]
+        await agent.store.history("load", 0, 1)  # writes what waits
+        path.unlink()
+        if other is not None:
+            made.rename(path)
+        await agent.run_checks("load")
+        await agent.store.history("load", 0, 1)
+        async with asyncio.timeout(10):
+            while "other" not in kept_states(path) or "load" not in kept_states(path):
+                await agent.store.history("load", 0, 1)
+        _, report = await get(f"{agent.url}/health/detailed")
+        told = report["agent"]["store"]
+        assert (told["path"], told["dropped"], told["problem"]) == (str(path), 0, None)
+        assert told["renewed"]["reason"] in caplog.text
+        assert report["checks"]["other"]["since"] == since
+    assert sum("the store" in one.message for one in caplog.records) == 1
+    async with Agent(config) as agent:
+        assert agent.report()["checks"]["other"]["since"] == since

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -216,6 +217,45 @@ async def test_a_row_is_written_though_nothing_more_comes(tmp_path: Path, monkey
             store.run(run())
             await until(lambda: store.queued == 0)
             await until(lambda: store._asleep)  # noqa: SLF001 - the moment that matters cannot be seen from outside
+
+
+async def test_a_store_that_is_deleted_while_it_is_used_is_said_and_begins_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "kept" / "s.db"
+    async with opened(path) as store:
+        store.run(run(NOW))
+        assert len((await store.history("db", 0, 9))["runs"]) == 1
+        path.unlink()  # its -wal and -shm stay
+        store.run(run(NOW + 1))
+        assert [one["started"] for one in (await store.history("db", 0, 9))["runs"]] == [NOW + 1]
+        shutil.rmtree(path.parent)
+        store.run(run(NOW + 2))
+        assert [one["started"] for one in (await store.history("db", 0, 9))["runs"]] == [NOW + 2]
+        with pytest.raises(OtelHealthError, match="is used by another"):
+            Store(path).open()
+    assert caplog.text.count("was deleted while it was used; a new one starts") == 2
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+    assert rows(path, "SELECT started FROM runs") == [(NOW + 2,)]
+
+
+async def test_a_store_that_is_replaced_while_it_is_used_goes_on_with_the_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, backup = tmp_path / "s.db", tmp_path / "backup.db"
+    async with opened(backup) as store:
+        for number in range(3):
+            store.run(run(NOW - number, name="older"))
+    async with opened(path) as store:
+        for number in range(100):
+            store.run(run(NOW + number))
+        await store.history("db", 0, 1)
+        backup.replace(path)
+        store.run(run(NOW + 500))
+        assert [one["started"] for one in (await store.history("db", 0, 9))["runs"]] == [NOW + 500]
+        assert len((await store.history("older", 0, 9))["runs"]) == 3
+    assert "was replaced while it was used; the other one goes on" in caplog.text
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
 
 
 async def test_a_disk_that_is_too_slow_costs_the_oldest_runs_and_holds_up_nobody(

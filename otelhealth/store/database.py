@@ -12,7 +12,7 @@ from otelhealth.clock import Clock
 from otelhealth.damage import is_corrupt, move_aside
 from otelhealth.errors import OtelHealthError
 from otelhealth.lock import Lock
-from otelhealth.records import History
+from otelhealth.records import History, RenewalRecord
 from otelhealth.store.backlog import Batch
 from otelhealth.store.hours import Hours
 from otelhealth.store.rows import change_record, change_row, decoded, encoded, run_record, run_row
@@ -50,6 +50,8 @@ class Database:
         self._max_size = max_size
         self._clock = clock
         self._lock = Lock(path) if isinstance(path, Path) else None
+        self.renewed: RenewalRecord | None = None  # the last time
+        self._files: list[tuple[int, int] | None] = []  # which they are, the file and its -wal
         self._ids: dict[str, int] = {}
         self._new: list[str] = []  # names whose ids the present transaction made
         self._hours = Hours(history, clock)
@@ -72,6 +74,8 @@ class Database:
 
     def write(self, batch: Batch) -> None:
         """One transaction, a little pruning in it. Raises sqlite3.Error, and then nothing of it is written."""
+        if isinstance(self._path, Path) and _identity(self._path) != self._files[0]:
+            self._go_on_without(self._path)
         if self._hours.due:
             self._hours.write(self._connection)
         now = self._clock.time()
@@ -112,12 +116,33 @@ class Database:
         """Move the damaged file away and start a new one. Raises sqlite3.Error where that fails."""
         self._connection.close()
         aside = move_aside(Path(self._path), self._clock.time())
-        log.error("the store %s is damaged (%s); it is now %s, a new one starts", self._path, error, aside)
-        self._ids.clear()
-        self._hours.forget()
         if isinstance(self._path, Path):
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._begin_again(f"is damaged ({error}); it is now {aside}, a new one starts")
+
+    def _go_on_without(self, path: Path) -> None:
+        """Somebody deleted or replaced the file that is open. Raises sqlite3.Error where there can be no other."""
+        self._connection.close()
+        if _identity(wal := Path(f"{path}-wal")) == self._files[1]:  # it would be taken for the other file's
+            wal.unlink(missing_ok=True)
+            Path(f"{path}-shm").unlink(missing_ok=True)
+        there = path.exists()
+        self._release()
+        try:
+            self._make(path)
+        except OtelHealthError as error:
+            raise sqlite3.OperationalError(error.sentence) from error
+        how, next_one = ("replaced", "the other one goes on") if there else ("deleted", "a new one starts")
+        self._begin_again(f"was {how} while it was used; {next_one}")
+
+    def _begin_again(self, why: str) -> None:
+        """With the file that is there now."""
+        self._ids.clear()
+        self._hours.forget()
         self._connect()
+        reason = f"the store {self._path} {why}"
+        log.error("%s", reason)
+        self.renewed = RenewalRecord(at=int(self._clock.time()), reason=reason)
 
     def close(self) -> None:
         """Write the last hours and let go of the file; what fails now is only said."""
@@ -156,6 +181,7 @@ class Database:
         self._ids.update((name, number) for number, name in self._connection.execute("SELECT id, name FROM checks"))
         states = self._connection.execute("SELECT name, snapshot FROM states")
         counters = self._connection.execute("SELECT key, value FROM counters")
+        self._files = [_identity(Path(f"{self._path}{suffix}")) for suffix in ("", "-wal")]
         return decoded(states), decoded(counters)
 
     def _prune(self, now: float, rows: int) -> None:
@@ -183,3 +209,12 @@ class Database:
     def _release(self) -> None:
         if self._lock:
             self._lock.release()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file that is, by device and inode; None where there is none."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return seen.st_dev, seen.st_ino

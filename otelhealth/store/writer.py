@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from otelhealth.clock import SYSTEM, Clock
 from otelhealth.damage import is_corrupt
 from otelhealth.errors import OtelHealthError
 from otelhealth.model import CheckResult, StateChange
-from otelhealth.records import History
+from otelhealth.records import History, RenewalRecord, StoreRecord
 from otelhealth.store.backlog import BATCH, Backlog, Batch
 from otelhealth.store.database import Database
 from otelhealth.store.settings import Keep
@@ -45,7 +46,8 @@ class Store:
         self._asked: deque[Callable[[], None]] = deque()
         self._some, self._now, self._end = threading.Event(), threading.Event(), threading.Event()
         self._ended: Callable[[], object] | None = None
-        self._failing = self._asleep = False
+        self._problem = ""  # why it cannot be written
+        self._asleep = False
         self._thread: threading.Thread | None = None
 
     def open(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
@@ -91,6 +93,21 @@ class Store:
         """Runs that were lost because the disk was too slow or full, or refused them."""
         return self._waiting.dropped
 
+    @property
+    def renewed(self) -> RenewalRecord | None:
+        """That the file was lost or damaged while it was used, the last time: what was in it has to come again."""
+        return self._database.renewed
+
+    def record(self) -> StoreRecord:
+        """What the report tells of it."""
+        return StoreRecord(
+            path=str(self.path),
+            waiting=self.queued,
+            dropped=self.dropped,
+            problem=self._problem or None,
+            renewed=self.renewed,
+        )
+
     async def history(self, name: str, since: float, limit: int) -> History:
         """Runs and changes of a check since then (Unix seconds), newest first, at most `limit` of each.
 
@@ -122,27 +139,8 @@ class Store:
         """Put a question to the thread that has the file."""
         if self._thread is None or not self._thread.is_alive():
             raise OtelHealthError("the store is closed")
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[T] = loop.create_future()
-
-        def settle(value: T | None, error: sqlite3.Error | None) -> None:
-            if answer.done():
-                return
-            if error is not None:
-                answer.set_exception(OtelHealthError(f"the store cannot be read: {error}"))
-            else:
-                answer.set_result(value)  # type: ignore[arg-type]  # T unless there is an error
-
-        def act() -> None:
-            value, failed = None, None
-            try:
-                value = question()
-            except sqlite3.Error as error:
-                failed = error
-            with contextlib.suppress(RuntimeError):  # the loop has been closed
-                loop.call_soon_threadsafe(settle, value, failed)
-
-        self._asked.append(act)
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._asked.append(partial(_settle, answer, question))
         self._wake(True)
         return await answer
 
@@ -194,8 +192,8 @@ class Store:
                 if not self._repair(error, batch):
                     return False
                 continue
-            if self._failing:
-                self._failing = False
+            if self._problem:
+                self._problem = ""
                 log.warning("the store can be written again; %d runs were dropped so far", self.dropped)
         return True
 
@@ -218,6 +216,25 @@ class Store:
         return True
 
     def _say_failing(self, error: Exception) -> None:
-        if not self._failing:
-            self._failing = True
+        if not self._problem:
             log.error("the store cannot be written (%s); tried again every %g s", error, RETRY)
+        self._problem = str(error)
+
+
+def _settle(answer: asyncio.Future[T], question: Callable[[], T]) -> None:
+    """Put the question, in the thread that has the file, and give the answer to who waits for it in a loop."""
+
+    def give(found: T | OtelHealthError) -> None:
+        if answer.done():
+            return
+        if isinstance(found, OtelHealthError):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
+
+    try:
+        found: T | OtelHealthError = question()
+    except sqlite3.Error as error:
+        found = OtelHealthError(f"the store cannot be read: {error}")
+    with contextlib.suppress(RuntimeError):  # the loop has been closed
+        answer.get_loop().call_soon_threadsafe(give, found)
