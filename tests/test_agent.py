@@ -381,3 +381,10 @@ async def test_a_store_that_is_lost_while_it_is_used_is_said_and_states_go_on(
     assert sum("the store" in one.message for one in caplog.records) == 1
     async with Agent(config) as agent:
         assert agent.report()["checks"]["other"]["since"] == since
+
+
+async def test_a_standard_variable_that_cannot_be_read_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Agent(settings(tmp_path), environ={"OTEL_BSP_SCHEDULE_DELAY": "soon"}):
+        assert caplog.text.count("OTEL_BSP_SCHEDULE_DELAY is ignored") == 1

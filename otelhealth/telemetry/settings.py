@@ -1,6 +1,5 @@
 """What a user says about telemetry: where it goes, which signals, how often."""
 
-from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
 from pydantic import Field, model_validator
@@ -9,7 +8,6 @@ from otelhealth.address import Listen
 from otelhealth.checks.base import Settings
 from otelhealth.spool.settings import PROTOBUF, SIGNALS, Otlp, SignalName, SpoolSettings
 from otelhealth.telemetry.circle import leads_back
-from otelhealth.telemetry.environment import overrides
 from otelhealth.telemetry.receiving import ReceiveSettings
 from otelhealth.units import Duration
 
@@ -63,38 +61,20 @@ class TelemetrySettings(Settings):
 
     @model_validator(mode="after")
     def _leads_away(self) -> Self:
-        if problem := self.circle():
-            raise ValueError(f"receive: {problem}")
+        receiving = self.receiving
+        for signal in SIGNALS if receiving else ():
+            receiver = self.receiver(signal)
+            if receiving and receiver and receiver.endpoint and leads_back(receiver.endpoint, receiving.address):
+                raise ValueError(
+                    f"receive: {receiving.address} is where the endpoint of {signal} leads back to; give one of them "
+                    "another address: the endpoint is that of the Collector behind the agent"
+                )
         return self
 
     @property
     def receiving(self) -> ReceiveSettings | None:
         """`receive`, however it was written."""
         return ReceiveSettings(listen=self.receive) if isinstance(self.receive, str) else self.receive
-
-    def circle(self) -> str:
-        """What is wrong where `otlp` leads back to `receive`, and the remedy; "" where it does not."""
-        receiving = self.receiving
-        for signal in SIGNALS if receiving else ():
-            receiver = self.receiver(signal)
-            if receiving and receiver and receiver.endpoint and leads_back(receiver.endpoint, receiving.address):
-                return (
-                    f"{receiving.address} is where the endpoint of {signal} leads back to; give one of them another "
-                    "address: the endpoint is that of the Collector behind the agent"
-                )
-        return ""
-
-    def with_environment(self, environ: Mapping[str, str]) -> Self:
-        """These settings with what `OTEL_*` in `environ` says; an `OTELHEALTH_TELEMETRY__*` of the same field wins."""
-        told: dict[str, Any] = {}
-        for path, value in overrides(environ):
-            if "OTELHEALTH_TELEMETRY__" + "__".join(path).upper() in environ:
-                continue
-            target = told
-            for key in path[:-1]:
-                target = target.setdefault(key, {})
-            target[path[-1]] = value
-        return _under(self, type(self).model_validate(told))
 
     def receiver(self, signal: SignalName) -> Otlp | None:
         """The receiver of `signal` with its full URL as endpoint; None when the signal is not sent."""

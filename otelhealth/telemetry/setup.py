@@ -14,7 +14,6 @@ from pydantic import SecretStr
 
 from otelhealth.checks.secret import secrets_of
 from otelhealth.clock import SYSTEM, Clock
-from otelhealth.errors import OtelHealthError
 from otelhealth.model import Child, ExportPath, MetricFamily
 from otelhealth.records import ExportRecord
 from otelhealth.redaction import Redactor
@@ -91,22 +90,19 @@ class Telemetry:
         store: Path | str = MEMORY,
         redact: Redactor | None = None,
     ) -> Telemetry:
-        """What `settings` below `OTEL_*` of `environ` say; OtelHealthError where a library or file is missing.
+        """What `settings` say, under a resource that `environ` may add to; OtelHealthError where a file is missing.
 
         The spool is kept beside the `store`; with one in memory in memory. `redact` keeps secrets out of spans and
         events, and learns those of `settings`.
         """
-        chosen = settings.with_environment(environ)
-        if problem := chosen.circle():
-            raise OtelHealthError(f"telemetry.receive: {problem.partition('; ')[0]}", problem.partition("; ")[2])
-        place = place_of(chosen.otlp.spool, identity, store)
+        place = place_of(settings.otlp.spool, identity, store)
         redact = Redactor() if redact is None else redact
-        redact.learn(secrets_of(chosen))
+        redact.learn(secrets_of(settings))
         resource = build_resource(identity, environ)
-        receivers = _receivers(chosen)
-        if chosen.receive is not None:
+        receivers = _receivers(settings)
+        if settings.receive is not None:
             receivers = {signal: _marked(receiver, resource) for signal, receiver in receivers.items()}
-        return cls(chosen, resource, receivers, place, clock, redact)
+        return cls(settings, resource, receivers, place, clock, redact)
 
     def start(self) -> Self:
         """Start the threads that send; what an earlier process could not deliver goes first."""

@@ -8,8 +8,9 @@ import psutil
 import pytest
 
 from otelhealth.address import Address
-from otelhealth.errors import OtelHealthError
-from otelhealth.telemetry import Identity, Telemetry, TelemetrySettings
+from otelhealth.config.load import from_mapping
+from otelhealth.errors import ConfigError
+from otelhealth.telemetry import TelemetrySettings
 from otelhealth.telemetry.circle import leads_back
 
 NAME = platform.node()
@@ -59,11 +60,9 @@ def test_an_endpoint_that_leads_elsewhere_is_fine(endpoint: str, listening: str)
 
 
 def test_a_circle_that_only_the_environment_closes_is_refused_too() -> None:
-    settings = TelemetrySettings.model_validate({"receive": "127.0.0.1:4318"})
-    with pytest.raises(OtelHealthError, match=r"telemetry.receive: 127.0.0.1:4318 is where the endpoint of logs leads"):
-        Telemetry.prepare(
-            settings, Identity("shop"), environ={"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://localhost:4318/v1/logs"}
-        )
+    environ = {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://localhost:4318/v1/logs"}
+    with pytest.raises(ConfigError, match=r"telemetry.*: 127.0.0.1:4318 is where the endpoint of logs leads"):
+        from_mapping({"telemetry": {"receive": "127.0.0.1:4318"}}, environ)
 
 
 @pytest.mark.parametrize("receive", ["127.0.0.1:4318", {"listen": "127.0.0.1:4318"}])

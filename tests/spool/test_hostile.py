@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from pydantic import ValidationError
 
+from otelhealth.config.load import from_mapping
 from otelhealth.errors import OtelHealthError
 from otelhealth.spool import Letter, Otlp
 from otelhealth.spool.post import Post
@@ -124,6 +125,6 @@ def test_credentials_in_a_variable_are_not_said(caplog: pytest.LogCaptureFixture
         "OTEL_EXPORTER_OTLP_HEADERS": "authorization=s3cret%0D%0Ax: y",
     }
     with caplog.at_level(logging.WARNING, "otelhealth"):
-        assert TelemetrySettings().with_environment(told) == TelemetrySettings()
+        assert from_mapping({}, told).telemetry == TelemetrySettings()
     assert len(caplog.messages) == 2
     assert "s3cret" not in caplog.text

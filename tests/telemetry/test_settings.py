@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from otelhealth.config.load import from_mapping
 from otelhealth.telemetry import TelemetrySettings
 
 FILE: dict[str, Any] = {"otlp": {"endpoint": "http://file:4318", "headers": {"a": "file"}, "timeout": "3s"}}
 
 
 def merged(environ: dict[str, str], told: dict[str, Any] = FILE) -> TelemetrySettings:
-    return TelemetrySettings.model_validate(told).with_environment(environ)
+    return from_mapping({"telemetry": told}, environ).telemetry
 
 
 def test_each_signal_has_its_own_path_below_the_endpoint() -> None:
