@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("otelhealth")
 LINGERING = 2.0  # s of it for senders of OTLP, who may be told to stop in the same moment
 LEAVING = 1.0  # s of it for the last news to other workers
-CLOSING = 5.0  # s that a stop may take, whatever the collector does
+CLOSING = 4.0  # s that a stop may take, whatever the collector does: its process is to end within 5
 
 
 class Agent:

@@ -32,7 +32,7 @@ if sys.platform != "win32":
 Serve = Callable[[Config, Sources, ProcessLog], Coroutine[object, object, None]]
 LEVELS, FORMATS = ("debug", "info", "warning", "error"), ("text", "json")
 LEAST_FILES, MOST_FILES = 64, 65_536  # an agent with nothing to do has 30 open
-LEAVING = 2.0  # s that what is not the agent's own may take to end, once the agent has stopped
+LEAVING = 0.8  # s that what is not the agent's own may take to end, once the agent has stopped
 SETTLED = 15.0  # s after the start by which each check has run and made what it keeps
 
 log = logging.getLogger("otelhealth")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from otelhealth.supervise.timers import Timers
 from otelhealth.supervise.tree import below, send
 
-_MOST = 5.0  # s that it may take to end by itself
+_MOST = 1.0  # s that it may take to end by itself
 _SHORT = 0.5  # s after the kill: where orphans do not come to us, nothing tells their end
 
 

@@ -83,6 +83,9 @@ class Companion:
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, number)
 
+    def kill(self) -> None:
+        self.send(signal.SIGKILL)
+
     def ended(self, code: int) -> float:
         """It ended with `code`; seconds until it is to be started again."""
         if self._process is not None:

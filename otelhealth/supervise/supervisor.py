@@ -18,7 +18,7 @@ from otelhealth.supervise.spawn import CannotRunError, become_reaper
 from otelhealth.supervise.timers import Timers
 
 _READY = 60.0  # s that the companion may take to be ready
-_CLOSING = 7.0  # s that it may take to end: it bounds itself to 6
+_CLOSING = 4.5  # s from the command's end to that of the companion; all is to end within 5
 _HURRY = 1.0  # s after a second SIGTERM or SIGINT
 _AGAIN = 0.5  # s between two kills of what will not die
 _ECHO = 0.1  # s within which a second signal is the first, sent to this process and to its group
@@ -86,7 +86,7 @@ class Supervisor:
 
     def _never_ready(self) -> None:
         say(f"the agent is not ready after {_READY:g} s: {self._service.name} is not started")
-        self._companion.send(signal.SIGKILL)
+        self._companion.kill()
 
     def _start_service(self) -> None:
         try:
@@ -132,7 +132,7 @@ class Supervisor:
         """Asked to end while the command does not run."""
         self._ending = True
         if self._last is not None:
-            self._companion.send(signal.SIGKILL)
+            self._companion.kill()
         elif self._clearing.going_on:
             self._clearing.kill()
         else:
@@ -154,6 +154,7 @@ class Supervisor:
     def _service_ended(self, code: int) -> None:
         self._lasted = self._service.ended(code)
         self._timers.cancel("grace")
+        self._timers.set("closing", _CLOSING, self._companion.kill)
         self._clearing.begin(self._grace)
 
     def _cleared(self) -> None:
@@ -162,20 +163,20 @@ class Supervisor:
         if pause is None:
             self._finish(code)
             return
+        self._timers.cancel("closing")
         say(f"{self._service.name} ended with {code}: it starts again in {pause:g} s")
         self._timers.set("restart", pause, self._start_service)
         self._tell()
 
     def _finish(self, code: int) -> None:
         self._last = code
-        self._timers.cancel("restart")
-        self._timers.cancel("companion")
+        self._timers.cancel("restart", "companion")
         self._tell()
         if self._companion.pid is None:
             self._code = code
         else:
             self._companion.send(signal.SIGTERM)
-            self._timers.set("closing", _CLOSING, lambda: self._companion.send(signal.SIGKILL))
+            self._timers.set("closing", min(_CLOSING, self._timers.left("closing")), self._companion.kill)
 
     def _companion_ended(self, code: int) -> None:
         pause = self._companion.ended(code)

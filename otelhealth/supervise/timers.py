@@ -15,8 +15,9 @@ class Timers:
     def set(self, name: str, seconds: float, action: Callable[[], None]) -> None:
         self._due[name] = (time.monotonic() + seconds, action)
 
-    def cancel(self, name: str) -> None:
-        self._due.pop(name, None)
+    def cancel(self, *names: str) -> None:
+        for name in names:
+            self._due.pop(name, None)
 
     def left(self, name: str) -> float:
         """Seconds until it is due; endless for what is not set."""

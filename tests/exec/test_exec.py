@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 import signal
 import sys
-import time
 import urllib.request
 import venv
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ import pytest
 from otelhealth.cli.main import main
 from tests.exec.executed import Executed
 from tests.supervise.supervised import gone
-from tests.telemetry.receiver import Answer, Receiver, attributes, points
+from tests.telemetry.receiver import Receiver, attributes, points
 from tests.waiting import eventually
 
 WAITS = (
@@ -141,26 +140,6 @@ def test_what_the_tree_uses_leaves_under_the_services_own_instance(tmp_path: Pat
         assert exit_ == "3"
         told = [record for record in receiver.logs() if record.event_name == "otelhealth.check.state_change"]
         assert any("has ended with 3" in str(record) for record in told)
-
-
-def test_a_collector_that_hangs_does_not_hold_up_the_end_and_the_next_start_delivers(
-    tmp_path: Path, receiver: Receiver
-) -> None:
-    receiver.answer = Answer(hang=True)
-    exported = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "OTEL_SERVICE_NAME": "shop"}
-    traced = "from opentelemetry import trace; trace.get_tracer('t').start_span('mine').end(); input()"
-    with Executed(tmp_path, python(traced), **exported) as run:
-        run.until_said("child: unknown -> pass")
-        run.enter()
-        run.until_said("child: pass -> warn: python.* has ended with 0")
-        ended = time.monotonic()
-        assert run.code() == 0
-        assert time.monotonic() - ended < 8  # 5, and what a busy machine adds
-    receiver.answer = Answer()
-    receiver.released.set()
-    receiver.requests.clear()
-    with Executed(tmp_path, python("input()"), **exported) as run:
-        eventually(lambda: any(span.name == "mine" for span in receiver.spans()), within=30)
 
 
 def test_a_program_that_is_no_python_is_said_to_run_uninstrumented(tmp_path: Path) -> None:

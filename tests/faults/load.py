@@ -1,7 +1,7 @@
 """A program that makes numbered spans, log records and collections of metrics until SIGTERM, and says how many.
 
-`python -m tests.faults.load '{"way": "spool" | "plain", "endpoint": URL, "name": SERVICE, "folder": PATH, ...}'`: the
-way `spool` is an Agent with its SDK providers, `plain` the official exporters as they come.
+`python -m tests.faults.load '{"way": "spool" | "plain" | "exec", "endpoint": URL, "name": NAME, "folder": PATH, ..}'`:
+the way `spool` is an Agent with its SDK providers, `plain` the official exporters as they come, `exec` what it finds.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -36,6 +36,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from otelhealth import Agent
 from otelhealth.clock import SYSTEM, SystemClock
 
+SCOPE = "load"  # of all that it makes
 PER_TRACE = 100
 STEP = 0.05  # s between two looks at the clock
 WINDOWS = "otelhealth-windows"
@@ -129,7 +130,7 @@ class Load:
         self.made = order.first
         self.collections = 0
         self.parent: trace.Span = trace.INVALID_SPAN
-        meter = metrics.get_meter("load")
+        meter = metrics.get_meter(SCOPE)
         meter.create_observable_counter("faults.collections", [self.collect])
 
     def collect(self, _: CallbackOptions) -> Iterable[Observation]:
@@ -138,7 +139,7 @@ class Load:
         yield Observation(self.collections)
 
     def make(self, count: int, mark: str = "s") -> None:
-        tracer, logger = trace.get_tracer("load"), _logs.get_logger("load")
+        tracer, logger = trace.get_tracer(SCOPE), _logs.get_logger(SCOPE)
         for _ in range(count):
             if self.made % PER_TRACE == 0 or not self.parent.get_span_context().is_valid:
                 self.parent = tracer.start_span(f"{mark}-root-{self.made}")
@@ -176,7 +177,7 @@ async def main(order: Order) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    async with Plain(order) if order.way == "plain" else Spooled(order) as running:
+    async with WAYS[order.way](order) as running:
         load = Load(order)
 
         def act() -> None:
@@ -189,6 +190,12 @@ async def main(order: Order) -> None:
         await load.run(stopped)
     say({"made": load.made, "collections": load.collections})
 
+
+WAYS: Mapping[str, Callable[[Order], AbstractAsyncContextManager[object]]] = {
+    "plain": Plain,
+    "spool": Spooled,
+    "exec": nullcontext,
+}
 
 if __name__ == "__main__":
     asyncio.run(main(Order(**json.loads(sys.argv[1]))))

@@ -14,7 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from tests.faults.load import Order
+import psutil
+
+from tests.exec.executed import OTELHEALTH, environment
+from tests.faults.load import COLLECT, Order
 from tests.stack.places import BIN
 from tests.waiting import eventually
 
@@ -30,7 +33,6 @@ class Program:
     def __init__(self, order: Order, before: Callable[[], None] | None = None) -> None:
         self.order = order
         Path(order.folder).mkdir(parents=True, exist_ok=True)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
         self.log = Path(order.folder) / f"{order.name}-{order.way}.log"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -38,13 +40,16 @@ class Program:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=ROOT,
-                env=inherited,
+                env=self.environment(),
                 preexec_fn=before,  # noqa: PLW1509 - it makes one system call
                 text=True,
             )
         self.said: dict[str, Any] = {"made": order.first, "collections": 0}
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def environment(self) -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
 
     @property
     def pid(self) -> int:
@@ -93,6 +98,39 @@ class Program:
             for line in self._process.stdout:
                 if line.endswith("\n"):
                     self.said |= json.loads(line)
+
+
+class ExecProgram(Program):
+    """The same below `otelhealth exec`, with an agent beside it."""
+
+    command = (OTELHEALTH, "exec", "--", *Program.command)
+
+    def environment(self) -> dict[str, str]:
+        return environment(
+            Path(self.order.folder),
+            OTEL_EXPORTER_OTLP_ENDPOINT=self.order.endpoint,
+            OTEL_SERVICE_NAME=self.order.name,
+            OTEL_METRIC_EXPORT_INTERVAL=str(COLLECT * 1000),
+        )
+
+    def stop(self, within: float = ENDS) -> float:
+        """Seconds from the command's end to the end of all."""
+        [command] = [process for process in psutil.Process(self.pid).children() if not _is_agent(process)]
+        self.send(signal.SIGTERM)
+        command.wait(within)
+        began = time.monotonic()
+        self._process.wait(within)
+        self._end()
+        return time.monotonic() - began
+
+    def kill_agent(self) -> None:
+        """That beside the command."""
+        [agent] = filter(_is_agent, psutil.Process(self.pid).children())
+        agent.kill()
+
+
+def _is_agent(process: psutil.Process) -> bool:
+    return "otelhealth.cli.beside" in process.cmdline()
 
 
 class GoProgram(Program):

@@ -7,13 +7,17 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.faults.figures import PER_SECOND, Figures, figures_of
 from tests.faults.load import Order
-from tests.faults.program import Program
+from tests.faults.program import ExecProgram, Program
 from tests.telemetry.receiver import Answer, Receiver
 
 DAY = 86400.0
@@ -21,6 +25,8 @@ SPARE = 1000  # numbers left out after each process: one that is killed may have
 APART = 12.0  # s after which the others have started again: an end is measured on a machine that has time
 SLOW = 50  # spans a second, where the amount does not matter
 Scenario = Callable[["Place"], Figures]
+Asked = Mapping[str, tuple[str, str, str, Scenario]]  # by name: row, fault, exporter, what happens
+Runs = Mapping[str, tuple["Place", Future[Figures]]]
 
 
 class Place:
@@ -37,7 +43,8 @@ class Place:
         """Another process of the same name goes on with the numbers of the last."""
         last = self.programs[-1].made + SPARE if self.programs else 0
         told: dict[str, Any] = {"name": "load", "folder": str(self.folder), "rate": rate, "first": last} | more
-        program = Program(Order(way=self.way, endpoint=self.receiver.endpoint, **told), before).works()
+        kind = ExecProgram if self.way == "exec" else Program
+        program = kind(Order(way=self.way, endpoint=self.receiver.endpoint, **told), before).works()
         self.programs.append(program)
         return program
 
@@ -60,14 +67,14 @@ class Place:
         again.stop()
 
 
-def ends_while_it(answer: Answer) -> Scenario:
-    """SIGTERM while the receiver takes requests and answers so; then a restart."""
+def ends_while_it(answer: Answer, apart: float = APART) -> Scenario:
+    """SIGTERM while the receiver takes requests and answers so, `apart` seconds after an outage; then a restart."""
 
     def run(place: Place) -> Figures:
         program = place.program()
         place.healthy()
         place.receiver.answer = answer
-        time.sleep(place.outage + APART)
+        time.sleep(place.outage + apart)
         ended = program.stop(within=8.0)
         place.receiver.released.set()
         place.receiver.down()
@@ -87,6 +94,20 @@ def killed(place: Place) -> Figures:
     program.kill()
     place.restart()
     return place.figures()
+
+
+def agent_killed(place: Place) -> Figures:
+    """kill -9 of the agent beside a command in the middle of an outage, at whose end all ends; then a restart."""
+    program = place.program(rate=SLOW)
+    assert isinstance(program, ExecProgram)
+    place.healthy()
+    place.receiver.down()
+    time.sleep(place.outage / 2)
+    program.kill_agent()
+    time.sleep(place.outage / 2)
+    ended = program.stop()
+    place.restart()
+    return place.figures(ended)
 
 
 def down(place: Place) -> Figures:
@@ -193,8 +214,31 @@ def obey_permissions() -> None:
         ctypes.CDLL(None).prctl(24, 1)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
 
 
-def scenarios() -> dict[str, tuple[str, str, str, Scenario]]:
-    """By name: row, fault, exporter, what happens."""
+@contextmanager
+def at_once(asked: Asked, folders: pytest.TempPathFactory, outage: float) -> Iterator[Runs]:
+    """All of them in one time: each mostly waits."""
+    with ThreadPoolExecutor(len(asked)) as pool:
+        found: dict[str, tuple[Place, Future[Figures]]] = {}
+        for name, (row, fault, way, scenario) in asked.items():
+            place = Place(folders.mktemp(name) / "spool", row, fault, way, outage)
+            found[name] = place, pool.submit(scenario, place)
+        yield found
+    for place, _ in found.values():
+        place.receiver.close()
+
+
+def below_exec() -> Asked:
+    hangs, trickles = ends_while_it(Answer(hang=True), 0.0), ends_while_it(Answer(trickle=1.0), 0.0)
+    return {
+        "hangs": ("R2", "hangs, SIGTERM", "exec", hangs),
+        "trickles": ("R2", "trickles 1 byte/s, SIGTERM", "exec", trickles),
+        "killed": ("R3", "down, kill -9 of its agent", "exec", agent_killed),
+        "hangs-alone": ("R2", "hangs, SIGTERM", "plain", hangs),
+        "down-alone": ("R3", "down, and nothing else", "plain", down),
+    }
+
+
+def scenarios() -> Asked:
     hangs, trickles = ends_while_it(Answer(hang=True)), ends_while_it(Answer(trickle=1.0))
     found: dict[str, tuple[str, str, str, Scenario]] = {}
     for way in ("spool", "plain"):

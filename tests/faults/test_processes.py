@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.faults.figures import Figures
-from tests.faults.scenarios import Place, scenarios
+from tests.faults.scenarios import Runs, at_once, scenarios
 from tests.faults.scripted import arrived
 
 Put = Callable[[Figures], Figures]
-Runs = Mapping[str, tuple[Place, Future[Figures]]]
 pytestmark = pytest.mark.faults
 LAST_SECOND = 1.2  # s of what was made last that a kill may cost, with the time that a busy machine adds
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, outage: float) -> Iterator[Runs]:
-    """All scenarios at once: each of them mostly waits."""
-    asked = scenarios()
-    with ThreadPoolExecutor(len(asked)) as pool:
-        found: dict[str, tuple[Place, Future[Figures]]] = {}
-        for name, (row, fault, way, scenario) in asked.items():
-            place = Place(tmp_path_factory.mktemp(name) / "spool", row, fault, way, outage)
-            found[name] = place, pool.submit(scenario, place)
+    with at_once(scenarios(), tmp_path_factory, outage) as found:
         yield found
-    for place, _ in found.values():
-        place.receiver.close()
 
 
 @pytest.mark.parametrize("fault", ["hangs", "trickles"])

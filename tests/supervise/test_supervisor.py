@@ -102,14 +102,19 @@ def test_a_second_signal_is_passed_on_at_once_and_ends_the_grace(tmp_path: Path)
         assert run.end(timeout=10)[0] == 137
 
 
-def test_what_the_command_leaves_behind_is_ended(tmp_path: Path) -> None:
+def test_all_ends_within_5_s_of_the_command_whatever_it_leaves_behind(tmp_path: Path) -> None:
     lost = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-uc', {STUBBORN!r}]).pid); input()"
-    with Supervised(tmp_path, python(lost), {"grace": 0.2}) as run:
+    with Supervised(tmp_path, python(lost), {"stubborn": True}) as run:
         pid = int(run.line())
         assert run.line() == "up"
+        command, companion = run.pid(), run.companion()
         run.enter()
+        eventually(gone(command))
+        began = time.monotonic()
         assert run.process.wait(timeout=20) == 0
+        assert time.monotonic() - began <= 5
         assert gone(pid)()
+        assert gone(companion)()
 
 
 def test_a_process_that_left_its_group_and_session_is_ended_too(tmp_path: Path) -> None:
