@@ -13,8 +13,8 @@ import venv
 from functools import cache
 from pathlib import Path
 
-from tests.exec.executed import ROOT
 from tests.stack.places import CACHE
+from tests.supervise.running import ROOT
 
 _MORE = ("httpx>=0.28", "gunicorn>=27", "uvicorn-worker>=0.4", "hypercorn>=0.18", "requests>=2.32")
 

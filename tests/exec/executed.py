@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from tests.supervise.supervised import readline
+from tests.supervise.running import Running
 from tests.waiting import eventually
 
-ROOT = Path(__file__).parents[2]
 OTELHEALTH = str(Path(sys.executable).with_name("otelhealth"))
 
 
@@ -28,42 +27,26 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return kept | own | more
 
 
-class Executed:
+class Executed(Running):
     """`command` with an agent beside it; its stderr is kept in a file."""
+
+    ended_by = signal.SIGTERM
 
     def __init__(self, folder: Path, command: Sequence[str], options: Sequence[str] = (), **environ: str) -> None:
         self._said = folder / "stderr"
         program = environ.pop("program", OTELHEALTH)
         with self._said.open("wb") as said:
-            self.process = subprocess.Popen(
-                [program, "exec", *options, "--", *command],
-                cwd=folder,
-                env=environment(folder, **environ),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=said,
-                text=True,
+            super().__init__(
+                subprocess.Popen(
+                    [program, "exec", *options, "--", *command],
+                    cwd=folder,
+                    env=environment(folder, **environ),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=said,
+                    text=True,
+                )
             )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-        self.process.communicate(timeout=30)
-
-    def line(self) -> str:
-        """The next line of the command's output."""
-        return readline(self.process)
-
-    def enter(self) -> None:
-        """A line for the command to read."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
 
     def said(self) -> str:
         return self._said.read_text(errors="replace")

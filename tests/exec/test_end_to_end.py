@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from tests.exec.auto import auto_bin
-from tests.exec.executed import ROOT, Executed, environment
+from tests.exec.executed import Executed, environment
 from tests.pipeline.watching import CLIENT, SERVER
 from tests.stack.loopback import fetch, free_ports, until
 from tests.stack.queries import Span
 from tests.stack.servers import Stack, stack
+from tests.supervise.running import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 
 from otelhealth.cli.main import main
 from tests.exec.executed import Executed
-from tests.supervise.supervised import gone
+from tests.supervise.running import gone
 from tests.telemetry.receiver import Receiver, attributes, points
 from tests.waiting import eventually
 

@@ -17,8 +17,9 @@ import psutil
 import pytest
 
 from otelhealth.inside.programs import forks, leads, program
-from tests.exec.executed import ROOT, Executed, environment
+from tests.exec.executed import Executed, environment
 from tests.stack.loopback import fetch, free_ports
+from tests.supervise.running import ROOT
 from tests.telemetry.receiver import Receiver, attributes, points
 from tests.waiting import eventually
 

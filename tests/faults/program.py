@@ -19,9 +19,9 @@ import psutil
 from tests.exec.executed import OTELHEALTH, environment
 from tests.faults.load import COLLECT, Order
 from tests.stack.places import BIN
+from tests.supervise.running import ROOT
 from tests.waiting import eventually
 
-ROOT = Path(__file__).parents[2]
 ENDS = 60.0  # s that an end may take at the most
 
 

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from otelhealth.supervise.companion import Companion
 from otelhealth.supervise.supervisor import Supervisor
+from tests.supervise.running import ROOT, Running
 from tests.waiting import eventually
 
-ROOT = Path(__file__).parents[2]
 BESIDE = Path(__file__).with_name("beside.py")
 
 
-class Supervised:
+class Supervised(Running):
     """`command` below a supervisor. `before` stands in front of it all, such as `unshare`."""
+
+    ended_by = signal.SIGKILL
 
     def __init__(
         self,
@@ -34,19 +35,7 @@ class Supervised:
         self._told = folder / "told"
         own = [sys.executable, "-m", "tests.supervise.supervised", json.dumps(settings or {}), str(self._told)]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.PIPE, "text": True}
-        self.process: subprocess.Popen[str] = subprocess.Popen(
-            [*before, *own, *command], cwd=ROOT, **{**streams, **popen}
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate(timeout=20)
+        super().__init__(subprocess.Popen([*before, *own, *command], cwd=ROOT, **{**streams, **popen}))
 
     def told(self) -> list[dict[str, Any]]:
         """What the companion wrote down so far."""
@@ -64,48 +53,14 @@ class Supervised:
         eventually(lambda: bool(self.told()))
         return int([line["companion"] for line in self.told() if "companion" in line][-1])
 
-    def line(self) -> str:
-        """The next line of the command's output."""
-        return readline(self.process)
-
-    def enter(self) -> None:
-        """A line for the command to read."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-
     def end(self, timeout: float = 20) -> tuple[int, str, str]:
         """Exit code, output, errors."""
         out, err = self.process.communicate(timeout=timeout)
         return self.process.returncode, out, err
 
 
-def readline(process: subprocess.Popen[str], within: float = 30.0) -> str:
-    """The next line of its output; one that does not come ends it, so that nobody waits for ever."""
-    assert process.stdout is not None
-    patience = threading.Timer(within, process.kill)
-    patience.start()
-    try:
-        return process.stdout.readline().strip()
-    finally:
-        patience.cancel()
-
-
 def python(code: str) -> list[str]:
     return [sys.executable, "-u", "-c", code]
-
-
-def gone(pid: int) -> Callable[[], bool]:
-    """Whether that process has ended; one that is not collected yet has."""
-
-    def ended() -> bool:
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text()
-        except OSError:
-            return True
-        return stat.rpartition(")")[2].split()[0] == "Z"
-
-    return ended
 
 
 def main(settings: str, told: str, *command: str) -> int:

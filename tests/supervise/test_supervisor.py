@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.supervise.supervised import Supervised, gone, python
+from tests.supervise.running import gone
+from tests.supervise.supervised import Supervised, python
 from tests.waiting import eventually
 
 COUNTS = """

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.supervise.supervised import ROOT, gone
+from tests.supervise.running import ROOT, gone
 from tests.waiting import eventually
 
 KEYS = """
