@@ -9,10 +9,11 @@ from typing import ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field
 
-from otelhealth.checks.base import Category, Check, Context
+from otelhealth.checks.base import Category, Check, Context, Quantity
 from otelhealth.checks.cgroup import Cgroup, CgroupMemory, Pressure, Resource, Throttling, number_after, read
 from otelhealth.checks.mounts import Usage, mount_table, usages
 from otelhealth.clock import SYSTEM, Clock
+from otelhealth.model import Instrument
 from otelhealth.units import LocalPath
 
 Scope = Literal["container", "host"]
@@ -131,6 +132,13 @@ class Host:
     def disks(self) -> list[Usage]:
         """Of the local disks. May block: call it in a thread."""
         return usages(mount_table(self.root).local, self.root)
+
+
+def host_quantity(  # noqa: PLR0913, PLR0917 - those of a Quantity
+    name: str, unit: str, instrument: Instrument, description: str, metric: str, attributes: tuple[str, ...] = ()
+) -> Quantity:
+    """A figure of the host: one series, whichever check reads it."""
+    return Quantity(name, unit, instrument, description, metric, attributes, per_check=False)
 
 
 class HostCheck(Check):

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from otelhealth.checks.base import Context, Quantity, passed
-from otelhealth.checks.host import SCOPE, CpuReading, Host, HostCheck
+from otelhealth.checks.host import SCOPE, CpuReading, Host, HostCheck, host_quantity
 from otelhealth.model import CheckResult, Measurement
 
 _SHORTEST = 0.1  # seconds: the kernel counts host time in ticks of 10 ms
@@ -20,54 +20,48 @@ class CpuCheck(HostCheck):
     summary: ClassVar[str] = "CPU in use, by mode; pressure; of a container: its quota and how often it is throttled"
     default_levels: ClassVar = {"utilization": {"warn": "> 90%"}}
     quantities: ClassVar[tuple[Quantity, ...]] = (
-        Quantity(
+        host_quantity(
             "utilization",
             "1",
             "gauge",
             "Share of the CPU time since the last run that was not idle; of a limited container: of its quota.",
             "system.cpu.utilization",
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "time",
             "s",
             "counter",
             "CPU time of all cores by mode; of a limited container: what it used.",
             "system.cpu.time",
             ("cpu.mode",),
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "cores",
             "{cpu}",
             "updowncounter",
             "Logical processors; not told of a limited container, whose quota is in the sentence.",
             "system.cpu.logical.count",
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "pressure",
             "1",
             "gauge",
             "Share of the last 10 s in which some task waited for a CPU.",
             "otelhealth.cpu.pressure",
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "throttled",
             "1",
             "gauge",
             "Share of the quota's periods since the last run in which it held tasks back.",
             "otelhealth.cpu.throttled",
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "throttled.time",
             "s",
             "counter",
             "Time for which the quota held tasks back.",
             "otelhealth.cpu.throttled.time",
-            per_check=False,
         ),
     )
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from otelhealth.checks.base import Context, Quantity, failed, passed
 from otelhealth.checks.cgroup import read
-from otelhealth.checks.host import Host, HostCheck
+from otelhealth.checks.host import Host, HostCheck, host_quantity
 from otelhealth.checks.mounts import Mount, MountTable, Usage, mount_table, usages
 from otelhealth.errors import ProbeError
 from otelhealth.model import CheckResult, Measurement
@@ -34,67 +34,53 @@ class DiskCheck(HostCheck):
         "inodes.utilization": {"warn": "> 85%", "fail": "> 95%"},
     }
     quantities: ClassVar[tuple[Quantity, ...]] = (
-        Quantity(
+        host_quantity(
             "utilization",
             "1",
             "gauge",
             "Share of the space in use, as `df` shows it.",
             "system.filesystem.utilization",
             (_POINT,),
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "usage",
             "By",
             "updowncounter",
             "Space by state: used, free, and reserved for root.",
             "system.filesystem.usage",
             (_POINT, _STATE),
-            per_check=False,
         ),
-        Quantity(
-            "limit",
-            "By",
-            "updowncounter",
-            "Size of the file system.",
-            "system.filesystem.limit",
-            (_POINT,),
-            per_check=False,
-        ),
-        Quantity(
+        host_quantity("limit", "By", "updowncounter", "Size of the file system.", "system.filesystem.limit", (_POINT,)),
+        host_quantity(
             "inodes.utilization",
             "1",
             "gauge",
             "Share of the inodes in use; none where a file system does not count them.",
             "otelhealth.disk.inodes.utilization",
             (_POINT,),
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "pressure",
             "1",
             "gauge",
             "Share of the last 10 s in which some task waited for a disk.",
             "otelhealth.disk.pressure",
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "io",
             "By",
             "counter",
             "Bytes read from and written to the disk (with `io: true`).",
             "system.disk.io",
             (_DEVICE, _DIRECTION),
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "operations",
             "{operation}",
             "counter",
             "Reads and writes of the disk (with `io: true`).",
             "system.disk.operations",
             (_DEVICE, _DIRECTION),
-            per_check=False,
         ),
     )
 

@@ -9,7 +9,7 @@ import psutil
 
 from otelhealth.checks.base import Context, Quantity, passed
 from otelhealth.checks.cgroup import read
-from otelhealth.checks.host import HostCheck
+from otelhealth.checks.host import HostCheck, host_quantity
 from otelhealth.model import CheckResult, Measurement
 
 try:
@@ -27,21 +27,15 @@ class FdsCheck(HostCheck):
         "own.utilization": {"warn": "> 80%", "fail": "> 95%"},
     }
     quantities: ClassVar[tuple[Quantity, ...]] = (
-        Quantity(
+        host_quantity(
             "utilization",
             "1",
             "gauge",
             "Share of the kernel's maximum of open files that is allocated.",
             "otelhealth.fds.utilization",
-            per_check=False,
         ),
-        Quantity(
-            "allocated",
-            "{file}",
-            "updowncounter",
-            "Open files of the whole machine.",
-            "otelhealth.fds.allocated",
-            per_check=False,
+        host_quantity(
+            "allocated", "{file}", "updowncounter", "Open files of the whole machine.", "otelhealth.fds.allocated"
         ),
         Quantity(
             "own",

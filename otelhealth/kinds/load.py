@@ -9,7 +9,7 @@ import psutil
 
 from otelhealth.checks.base import Context, Quantity, passed
 from otelhealth.checks.cgroup import read
-from otelhealth.checks.host import HostCheck
+from otelhealth.checks.host import HostCheck, host_quantity
 from otelhealth.model import CheckResult, Measurement
 
 _PERIOD = "otelhealth.system.load.period"
@@ -21,23 +21,21 @@ class LoadCheck(HostCheck):
 
     summary: ClassVar[str] = "load averages of 1, 5 and 15 minutes, whole and per core"
     quantities: ClassVar[tuple[Quantity, ...]] = (
-        Quantity(
+        host_quantity(
             "load",
             "{thread}",
             "gauge",
             "Tasks running or waiting, on average over the period (1m, 5m, 15m).",
             "otelhealth.system.load",
             (_PERIOD,),
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "per_core",
             "{thread}",
             "gauge",
             "The load average divided by the number of cores: above 1 tasks wait.",
             "otelhealth.system.load.per_core",
             (_PERIOD,),
-            per_check=False,
         ),
     )
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from otelhealth.checks.base import Context, Quantity, passed, warned
-from otelhealth.checks.host import SCOPE, HostCheck, MemoryReading
+from otelhealth.checks.host import SCOPE, HostCheck, MemoryReading, host_quantity
 from otelhealth.model import CheckResult, Measurement
 from otelhealth.units import size_text
 
@@ -21,71 +21,54 @@ class MemoryCheck(HostCheck):
     summary: ClassVar[str] = "memory and swap in use, pressure, OOM kills; of a container: against its limit"
     default_levels: ClassVar = {"utilization": {"warn": "> 90%", "fail": "> 98%"}}
     quantities: ClassVar[tuple[Quantity, ...]] = (
-        Quantity(
+        host_quantity(
             "utilization",
             "1",
             "gauge",
             "Share of the memory in use; of a limited container: of its limit.",
             "system.memory.utilization",
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "usage",
             "By",
             "updowncounter",
             "Memory by state: used, cached (given back on demand) and free make up the limit.",
             "system.memory.usage",
             (_STATE,),
-            per_check=False,
         ),
-        Quantity(
-            "limit",
-            "By",
-            "updowncounter",
-            "Memory there is; of a limited container: its limit.",
-            "system.memory.limit",
-            per_check=False,
+        host_quantity(
+            "limit", "By", "updowncounter", "Memory there is; of a limited container: its limit.", "system.memory.limit"
         ),
-        Quantity(
-            "swap.usage",
-            "By",
-            "updowncounter",
-            "Swap by state, used and free.",
-            "system.paging.usage",
-            (_PAGING,),
-            per_check=False,
+        host_quantity(
+            "swap.usage", "By", "updowncounter", "Swap by state, used and free.", "system.paging.usage", (_PAGING,)
         ),
-        Quantity(
+        host_quantity(
             "swap.utilization",
             "1",
             "gauge",
             "Share of the swap in use; none where there is no swap.",
             "system.paging.utilization",
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "pressure",
             "1",
             "gauge",
             "Share of the last 10 s in which some task waited for memory.",
             "otelhealth.memory.pressure",
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "pressure.full",
             "1",
             "gauge",
             "Share of the last 10 s in which all tasks waited for memory.",
             "otelhealth.memory.pressure.full",
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "oom_kills",
             "{kill}",
             "counter",
             "Processes killed by the kernel for want of memory.",
             "otelhealth.memory.oom_kills",
-            per_check=False,
         ),
     )
 

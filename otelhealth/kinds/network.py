@@ -13,7 +13,7 @@ from pydantic import Field
 
 from otelhealth.checks.base import Context, Quantity, passed
 from otelhealth.checks.cgroup import read
-from otelhealth.checks.host import Host, HostCheck
+from otelhealth.checks.host import Host, HostCheck, host_quantity
 from otelhealth.model import Attributes, CheckResult, Measurement
 from otelhealth.units import size_text
 
@@ -45,58 +45,47 @@ class NetworkCheck(HostCheck):
 
     summary: ClassVar[str] = "TCP connections; bytes, packets, errors and drops of each interface"
     quantities: ClassVar[tuple[Quantity, ...]] = (
-        Quantity(
+        host_quantity(
             "connections",
             "{connection}",
             "updowncounter",
             "TCP connections by state: established and time_wait; with `by_state: true` all.",
             "system.network.connection.count",
             (_STATE,),
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "orphans",
             "{connection}",
             "updowncounter",
             "TCP connections that no process holds any more.",
             "otelhealth.network.orphans",
-            per_check=False,
         ),
-        Quantity(
-            "io",
-            "By",
-            "counter",
-            "Bytes by interface and direction.",
-            "system.network.io",
-            (_NAME, _DIRECTION),
-            per_check=False,
+        host_quantity(
+            "io", "By", "counter", "Bytes by interface and direction.", "system.network.io", (_NAME, _DIRECTION)
         ),
-        Quantity(
+        host_quantity(
             "packets",
             "{packet}",
             "counter",
             "Packets by interface and direction.",
             "system.network.packet.count",
             (_NAME, _DIRECTION),
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "errors",
             "{error}",
             "counter",
             "Damaged packets by interface and direction.",
             "system.network.errors",
             (_NAME, _DIRECTION),
-            per_check=False,
         ),
-        Quantity(
+        host_quantity(
             "drops",
             "{packet}",
             "counter",
             "Packets dropped though undamaged, by interface and direction.",
             "system.network.packet.dropped",
             (_NAME, _DIRECTION),
-            per_check=False,
         ),
         Quantity(
             "rate",
