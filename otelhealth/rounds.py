@@ -6,7 +6,9 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +209,17 @@ class Rounds:
         """Keep every state, send what is left, in `within` seconds."""
         if self.roster.leads:
             self.keep()
-        await asyncio.gather(asyncio.to_thread(self.telemetry.close, within), self.store.close(within))
+        await asyncio.gather(self.store.close(within), self._send_what_is_left(within))
+
+    async def _send_what_is_left(self, within: float) -> None:
+        context = copy_context()
+        with ThreadPoolExecutor(1) as thread:  # the loop's own would want one more thread to end
+            try:
+                sending = asyncio.get_running_loop().run_in_executor(thread, context.run, self.telemetry.close, within)
+            except RuntimeError:  # the interpreter ends, and its pools take nothing more
+                self.telemetry.close(within)
+            else:
+                await sending
 
 
 def _store(settings: StoreSettings, service: str, clock: Clock, role: str) -> Store:

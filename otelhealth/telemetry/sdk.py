@@ -87,11 +87,18 @@ class SdkProviders:
         """The application's metrics as last exported, at most one interval ago: nothing is collected here."""
         yield from self._latest.families()
 
-    def close(self, timeout: float) -> threading.Thread:
-        """Shut down in a thread that may be left behind: `force_flush` and `shutdown` of the SDK know no time limit."""
+    def close(self, timeout: float) -> threading.Thread | None:
+        """Shut down in a thread that may be left behind: `force_flush` and `shutdown` of the SDK know no time limit.
+
+        None: it is done, in this thread, because the interpreter ends and starts no more of them.
+        """
         self._closing.set()
         thread = threading.Thread(target=self._shutdown, args=(timeout,), name="otelhealth-sdk-stop", daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            self._shutdown(timeout)
+            return None
         return thread
 
     def _shutdown(self, timeout: float) -> None:

@@ -193,6 +193,17 @@ def _listens(pid: int, port: int) -> bool:
     )
 
 
+def test_what_a_program_recorded_last_is_not_lost_when_it_ends(tmp_path: Path, receiver: Receiver) -> None:
+    """Its own way, so that nothing is left to wait for but the interpreter's end."""
+    code = "from opentelemetry import trace; input(); trace.get_tracer('shop').start_span('the last').end()"
+    environ = settings(receiver) | {"OTEL_BSP_SCHEDULE_DELAY": "60000"}
+    with instrumented(tmp_path, [sys.executable, "-c", code], **environ) as process:
+        eventually(lambda: "an agent works in this program" in (tmp_path / "stderr").read_text(), within=30)
+        process.communicate(b"\n", timeout=30)
+    assert [span.name for span in receiver.spans() if not span.name.startswith("check ")] == ["the last"]
+    assert "Traceback" not in (tmp_path / "stderr").read_text()
+
+
 def test_an_address_that_is_taken_is_no_error(tmp_path: Path, receiver: Receiver) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
