@@ -5,13 +5,13 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from otelhealth.checks.base import Settings
 from otelhealth.checks.expect import StatusRange, ValueTest, any_holds, shown
 from otelhealth.checks.jsonpath import JsonPath, PathNotFoundError
 from otelhealth.checks.request import Response
 from otelhealth.checks.search import Pattern, Search
 from otelhealth.checks.secret import SENSITIVE, Wanted
 from otelhealth.errors import ProbeError
+from otelhealth.settings import Settings
 from otelhealth.units import size_text
 
 

@@ -6,13 +6,14 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar,
 
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from otelhealth.checks.levels import Levels
 from otelhealth.clock import Clock
 from otelhealth.cron import Cron, Zone
 from otelhealth.errors import ProbeError
 from otelhealth.model import CheckResult, Instrument, Measurement, Status, Surroundings, Threads
+from otelhealth.settings import Settings
 from otelhealth.units import Duration, Share
 
 T = TypeVar("T")
@@ -41,19 +42,6 @@ class Quantity(NamedTuple):
     metric: str
     attributes: tuple[str, ...] = ()
     per_check: bool = True
-
-
-class Settings(BaseModel):
-    """The base of all that a user configures: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", arbitrary_types_allowed=False, hide_input_in_errors=True, defer_build=True
-    )
-
-    @classmethod
-    def by_default(cls) -> Self:
-        """As with nothing said. Our own defaults are not judged: that would build a validator that a start spares."""
-        return cls.model_construct()  # type: ignore[return-value]  # pydantic's mypy plugin takes Self for Settings
 
 
 class Threshold(Settings):

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
+from pydantic import ConfigDict, Field, RootModel, field_validator
 
 from otelhealth.model import CheckResult, Measurement, Status
+from otelhealth.settings import Settings
 from otelhealth.units import parse_duration, parse_size, quantity_text
 
 RANK = {Status.PASS: 0, Status.WARN: 1, Status.FAIL: 2, Status.UNKNOWN: 3}
@@ -65,10 +66,8 @@ class Range(NamedTuple):
         return _COMPARE[self.symbol](value, self.bound)
 
 
-class Level(BaseModel):
+class Level(Settings):
     """The ranges of one measurement."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     warn: str | None = Field(None, description="A value in this range makes the run `warn`, such as `> 85%`.")
     fail: str | None = Field(None, description="A value in this range makes the run `fail`.")

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from pydantic import Field
 
 from otelhealth.checks import certificate
-from otelhealth.checks.base import Settings
 from otelhealth.errors import OtelHealthError, ProbeError
+from otelhealth.settings import Settings
 from otelhealth.units import LocalPath
 
 _EXPIRED, _NOT_YET = 10, 9  # X509_V_ERR_* of OpenSSL

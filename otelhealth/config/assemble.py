@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from otelhealth.checks.base import Check, Settings
+from otelhealth.checks.base import Check
 from otelhealth.checks.registry import all_kinds, find_kind
 from otelhealth.config.expand import REFUSED
 from otelhealth.config.fields import keys_of
@@ -19,6 +19,7 @@ from otelhealth.config.rules import Broken, broken
 from otelhealth.config.sentences import MISSING, Said
 from otelhealth.config.where import Node, Place, Way
 from otelhealth.errors import Problem, near
+from otelhealth.settings import Settings
 
 SECTIONS: Mapping[str, type[Settings]] = {
     name: field.annotation

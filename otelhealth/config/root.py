@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, SecretStr, SerializeAsAny, field_validator, model_validator
 
-from otelhealth.checks.base import Check, Interval, Retries, RetryDelay, Settings, Threshold, Tier, Timeout
+from otelhealth.checks.base import Check, Interval, Retries, RetryDelay, Threshold, Tier, Timeout
 from otelhealth.checks.registry import find_kind
 from otelhealth.checks.secret import secrets_of
 from otelhealth.config.rules import broken
@@ -16,6 +16,7 @@ from otelhealth.cron import Zone
 from otelhealth.engine.aggregate import StatusSettings
 from otelhealth.logs.settings import LogSettings
 from otelhealth.server.settings import ServerSettings
+from otelhealth.settings import Settings
 from otelhealth.store import StoreSettings
 from otelhealth.supervise.settings import ExecSettings
 from otelhealth.telemetry.settings import TelemetrySettings

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from otelhealth.checks.base import TIERS, Settings
+from otelhealth.checks.base import TIERS
 from otelhealth.engine.maintenance import Window
 from otelhealth.model import ServiceStatus, Status
+from otelhealth.settings import Settings
 
 WEIGHTS = {1: 8.0, 2: 4.0, 3: 2.0, 4: 1.0}
 VALUES = {Status.PASS: 1.0, Status.WARN: 0.5}

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
-from otelhealth.checks.base import Settings
 from otelhealth.cron import Cron, Zone
+from otelhealth.settings import Settings
 from otelhealth.units import Duration
 
 NEVER = float("inf")

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from opentelemetry.trace import Span, StatusCode
 from pydantic import Field, field_validator, model_validator
 
-from otelhealth.checks.base import Check, Context, Quantity, Settings, failed, passed
+from otelhealth.checks.base import Check, Context, Quantity, failed, passed
 from otelhealth.checks.resolve import literal, resolve
 from otelhealth.checks.secret import Wanted
 from otelhealth.checks.stream import Attempt, network_error, traced
 from otelhealth.errors import OtelHealthError, ProbeError
 from otelhealth.model import CheckResult, Measurement
+from otelhealth.settings import Settings
 from otelhealth.units import duration_text
 
 if TYPE_CHECKING:

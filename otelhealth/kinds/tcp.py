@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from otelhealth.checks import resolve, tls
-from otelhealth.checks.base import Check, Context, Quantity, Settings, failed, passed
+from otelhealth.checks.base import Check, Context, Quantity, failed, passed
 from otelhealth.checks.phases import days_measurement, days_quantity, phase_measurements, phase_quantities
 from otelhealth.checks.search import Pattern, Search
 from otelhealth.checks.secret import Wanted
@@ -21,6 +21,7 @@ from otelhealth.checks.stream import Attempt, Endpoint, Inbox, dial, traced
 from otelhealth.checks.tls import TlsOptions, not_after
 from otelhealth.errors import ProbeError
 from otelhealth.model import CheckResult, Measurement
+from otelhealth.settings import Settings
 from otelhealth.units import LocalPath, duration_text
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from otelhealth.checks.base import Settings
+from otelhealth.settings import Settings
 from otelhealth.units import LocalPath, Size
 
 

@@ -17,8 +17,8 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from otelhealth.listening import Bounds
 from otelhealth.server.refusals import Refuse, whole
-from otelhealth.server.settings import Bounds
 
 _PIECE = 16_384  # bytes given to the parser before its findings are looked at
 _PIPELINED = 8  # requests of one client waiting behind its first

@@ -14,9 +14,9 @@ from uvicorn.config import Config
 
 from otelhealth.address import Address
 from otelhealth.errors import OtelHealthError
+from otelhealth.listening import Listening
 from otelhealth.server.limits import BoundedProtocol, Connections
 from otelhealth.server.refusals import Refuse, plainly
-from otelhealth.server.settings import Listening
 
 if sys.platform != "win32":
     from resource import RLIMIT_NOFILE, getrlimit

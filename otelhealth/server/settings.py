@@ -1,12 +1,10 @@
 """What a user sets of the server: where it listens, who may ask, and what one client may cost."""
 
-from typing import Protocol
-
 from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator
 
-from otelhealth.address import Address, Listen
-from otelhealth.checks.base import Settings
-from otelhealth.units import Duration, Size
+from otelhealth.address import Listen
+from otelhealth.listening import Bounds, Listening
+from otelhealth.settings import Settings
 
 
 class AuthSettings(Settings):
@@ -28,26 +26,13 @@ class AuthSettings(Settings):
         return tokens
 
 
-class LimitSettings(Settings):
-    """What one client, or all of them together, may cost."""
+class LimitSettings(Bounds):
+    """What clients of the endpoints may cost."""
 
-    connections: int = Field(
-        1000,
-        ge=10,
-        le=100_000,
-        description="Open connections; at most half of the process's file descriptors are taken. One more closes the "
-        "one that has been waiting longest.",
-    )
-    header_size: Size = Field(32_768, ge=1024, le=2**20, description="Request line and headers of one request.")
-    header_time: Duration = Field(10.0, gt=0, le=600, description="Within which a request's headers must have come.")
-    body_size: Size = Field(65_536, ge=0, le=2**26, description="Body of one request.")
-    body_time: Duration = Field(10.0, gt=0, le=600, description="Within which a request's body must have come.")
-    write_time: Duration = Field(30.0, gt=0, le=600, description="A client that does not read for this long is cut.")
-    idle: Duration = Field(75.0, gt=0, le=3600, description="A connection that asks nothing for this long is closed.")
     runs_per_minute: int = Field(30, ge=1, le=10_000, description="Checks run on demand, all together.")
 
 
-class ServerSettings(Settings):
+class ServerSettings(Listening):
     """The `server` section."""
 
     enabled: bool = Field(True, description="Answer over HTTP at all.")
@@ -59,42 +44,3 @@ class ServerSettings(Settings):
         (), description="Networks (CIDR) whose clients may read without a token, asked directly: not through a proxy."
     )
     limits: LimitSettings = Field(default_factory=LimitSettings.by_default, description="What clients may cost.")
-
-    @property
-    def address(self) -> Address:
-        return Address.parse(self.listen)
-
-
-class Bounds(Protocol):
-    """What one client may cost; sizes in bytes, times in seconds."""
-
-    @property
-    def connections(self) -> int: ...
-
-    @property
-    def header_size(self) -> int: ...
-
-    @property
-    def header_time(self) -> float: ...
-
-    @property
-    def body_size(self) -> int: ...
-
-    @property
-    def body_time(self) -> float: ...
-
-    @property
-    def write_time(self) -> float: ...
-
-    @property
-    def idle(self) -> float: ...
-
-
-class Listening(Protocol):
-    """A listener as its server takes it."""
-
-    @property
-    def address(self) -> Address: ...
-
-    @property
-    def limits(self) -> Bounds: ...

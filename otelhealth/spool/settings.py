@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from otelhealth.checks.base import Settings
 from otelhealth.checks.request import header_problem
 from otelhealth.checks.url import Url
+from otelhealth.settings import Settings
 from otelhealth.units import Duration, LocalPath, Size
 
 SignalName = Literal["traces", "metrics", "logs"]

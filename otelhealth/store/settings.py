@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from otelhealth.checks.base import Settings
 from otelhealth.errors import OtelHealthError
+from otelhealth.settings import Settings
 from otelhealth.units import Duration, LocalPath, Size
 
 

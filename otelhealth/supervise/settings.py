@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from otelhealth.checks.base import Settings
+from otelhealth.settings import Settings
 from otelhealth.supervise.restarts import Policy, Rules
 from otelhealth.units import Duration
 

@@ -5,7 +5,7 @@ from typing import Any, Self, TypeVar
 from pydantic import Field, model_validator
 
 from otelhealth.address import Listen
-from otelhealth.checks.base import Settings
+from otelhealth.settings import Settings
 from otelhealth.spool.settings import PROTOBUF, SIGNALS, Otlp, SignalName, SpoolSettings
 from otelhealth.telemetry.circle import leads_back
 from otelhealth.telemetry.receiving import ReceiveSettings

@@ -5,8 +5,9 @@ from typing import ClassVar, Literal
 import pytest
 from pydantic import ValidationError
 
-from otelhealth.checks.base import Check, Quantity, Settings
+from otelhealth.checks.base import Check, Quantity
 from otelhealth.checks.registry import all_kinds, kind_of
+from otelhealth.settings import Settings
 
 
 class Pressure(Check):

@@ -6,11 +6,11 @@ from typing import Annotated, Literal, Self
 import pytest
 from pydantic import UUID4, ByteSize, Field, SecretStr, model_validator
 
-from otelhealth.checks.base import Settings
 from otelhealth.config.documents import read_yaml
 from otelhealth.config.expand import Expander, expand
 from otelhealth.config.judge import validated
 from otelhealth.config.sources import Sources
+from otelhealth.settings import Settings
 from otelhealth.units import Size
 
 

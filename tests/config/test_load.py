@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from otelhealth.checks.base import Check, Settings
+from otelhealth.checks.base import Check
 from otelhealth.checks.registry import all_kinds
 from otelhealth.config.assemble import SECTIONS
 from otelhealth.config.defaults import HOST_CHECKS
@@ -15,6 +15,7 @@ from otelhealth.config.root import Config
 from otelhealth.errors import ConfigError, Problem
 from otelhealth.kinds.cpu import CpuCheck
 from otelhealth.server.settings import ServerSettings
+from otelhealth.settings import Settings
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
