@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help="default: $OTELHEALTH_CONFIG, ./otelhealth.yaml, else host checks",
+        help="default: $OTELHEALTH_CONFIG, ./otelhealth.{yaml,yml,toml}, else host checks",
     )
     parser.add_argument("--log-level", choices=LEVELS, help="default: log.level, info")
     parser.add_argument("--log-format", choices=FORMATS, help="default: log.format, text")

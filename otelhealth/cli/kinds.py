@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -43,7 +44,7 @@ def _default(field: dict[str, Any], required: bool) -> str:
     if value is None or value in ("", [], {}):
         return ""
     written = _AS_WRITTEN.get(_type(field, {}))
-    return written(value) if written else str(value)
+    return written(value) if written else value if isinstance(value, str) else json.dumps(value)
 
 
 def _rows(schema: dict[str, Any], definitions: dict[str, Any], above: str = "") -> Iterator[tuple[str, str, str, str]]:
@@ -58,10 +59,10 @@ def _rows(schema: dict[str, Any], definitions: dict[str, Any], above: str = "") 
 
 
 def fields(check: type[Check]) -> list[tuple[str, str, str, str]]:
-    """Its settings, own ones first: name, type, default, description."""
+    """Its settings, required and own ones first: name, type, default, description."""
     schema = check.model_json_schema()
     rows = [row for row in _rows(schema, schema.get("$defs", {})) if row[0] not in ("kind", "name")]
-    return sorted(rows, key=lambda row: row[0].partition(".")[0] in Check.model_fields)
+    return sorted(rows, key=lambda row: (row[2] != "required", row[0].partition(".")[0] in Check.model_fields))
 
 
 def describe(name: str, check: type[Check]) -> str:

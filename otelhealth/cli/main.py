@@ -45,7 +45,11 @@ class _Parser(argparse.ArgumentParser):
 def _overview() -> str:
     width = max(len(name) for name in COMMANDS)
     rows = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
-    return f"usage: otelhealth COMMAND [OPTIONS]\n\ncommands:\n{rows}\n\n`otelhealth COMMAND --help` tells more of one."
+    return (
+        "usage: otelhealth COMMAND [OPTIONS]\n\n"
+        "A health agent for OpenTelemetry users: beside, around or inside a service.\n\n"
+        f"commands:\n{rows}\n\n`otelhealth COMMAND --help` tells more of one."
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

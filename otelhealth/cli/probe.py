@@ -42,7 +42,8 @@ def ask(url: str, timeout: float) -> tuple[bool, str]:
     try:
         status = str(json.loads(body)["status"])
     except (ValueError, KeyError, TypeError):
-        return 200 <= code < 300, f"HTTP {code}"
+        good = 200 <= code < 300
+        return good, f"HTTP {code}" if good else f"{url}: HTTP {code}, by no otelhealth"
     return status in (*GOOD, "alive", "ready") and code == 200, status
 
 
@@ -51,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         good, word = ask(url, arguments.timeout)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        print(f"{url}: {error or type(error).__name__}", file=sys.stderr)
+        said = getattr(error, "strerror", None) or error or type(error).__name__
+        print(f"{url}: {said}; is `otelhealth run` there? else: otelhealth probe URL", file=sys.stderr)
         return 1
     print(word)
     return 0 if good else 1

@@ -38,9 +38,21 @@ def validated(model: type[Model], node: Node, path: Way, base: Path) -> tuple[Mo
             return model.model_validate(node.plain(texts), context={"base": base}), []
         except ValidationError as error:
             second = error.errors(include_url=False)
-    still = {id(_locate(node, each["loc"])[1]) for each in second}
-    left = [each for each in first if id(_locate(node, each["loc"])[1]) in still] if texts else first
-    return None, list(_problems(left or second, model, node, path))
+    return None, list(_problems(_left(first, second, node) if texts else first, model, node, path))
+
+
+def _left(first: list[ErrorDetails], second: list[ErrorDetails], node: Node) -> list[ErrorDetails]:
+    """Of two tries, the second with texts: what is wrong still. What only wanted a text, and got one, says the rest."""
+
+    def at(error: ErrorDetails) -> int:
+        return id(_locate(node, error["loc"])[1])
+
+    still = {at(error) for error in second}
+    texts = {at(error) for error in first} - {at(error) for error in first if error["type"] != "string_type"}
+    return [
+        *(error for error in first if at(error) in still - texts),
+        *(error for error in second if at(error) in texts),
+    ] or second
 
 
 def place_problem(node: Node, path: Way, said: Said, *, at_key: bool = False) -> Problem:

@@ -49,7 +49,14 @@ def test_probe_ends_with_0_only_when_the_agent_is_healthy_or_degraded(code: int,
 
 def test_probe_says_who_did_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["probe", "http://127.0.0.1:1/health", "--timeout", "2"]) == 1
-    assert "http://127.0.0.1:1/health: " in capsys.readouterr().err
+    said = "http://127.0.0.1:1/health: Connection refused; is `otelhealth run` there? else: otelhealth probe URL\n"
+    assert capsys.readouterr().err == said
+
+
+def test_probe_says_that_another_program_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    with answering(404, b"not here") as url:
+        assert main(["probe", url]) == 1
+        assert capsys.readouterr().out == f"{url}: HTTP 404, by no otelhealth\n"
 
 
 def test_probe_reads_where_the_agent_listens_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
