@@ -32,10 +32,19 @@ class Reply:
         self.headers: dict[str, str] = {}
         self.body = b""
         self.size = 0  # bytes received, headers included
+        self.open_ended = False  # the end of the connection is that of the body
         self.complete = False
+
+    def on_message_begin(self) -> None:
+        """Also behind an interim answer."""
+        self.headers, self.body = {}, b""
+        self.complete = self.open_ended = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.decode("latin-1").lower()] = value.decode("latin-1").strip()
+
+    def on_headers_complete(self) -> None:
+        self.open_ended = not self._framed
 
     def on_body(self, body: bytes) -> None:
         self.body += body
@@ -45,9 +54,11 @@ class Reply:
 
     def lets_go_on(self, version: str) -> bool:
         """Whether its connection may carry another request; the parser itself forgets that when the message ends."""
-        framed = "content-length" in self.headers or "transfer-encoding" in self.headers
-        closes = "close" in self.headers.get("connection", "").lower()
-        return version == "1.1" and framed and not closes and self.status >= 200  # an interim answer has another behind
+        return version == "1.1" and self._framed and "close" not in self.headers.get("connection", "").lower()
+
+    @property
+    def _framed(self) -> bool:
+        return "content-length" in self.headers or "transfer-encoding" in self.headers
 
     def retry_after(self) -> float:
         """Seconds that `Retry-After` asks for; 0.0 without one."""
@@ -153,8 +164,10 @@ class Connection:
             self.sent = True
             reply = Reply()
             parser = httptools.HttpResponseParser(reply)
-            while not reply.complete:
-                data = _receive(connected, deadline)
+            while not (reply.complete and parser.get_status_code() >= 200):  # behind an interim answer comes another
+                data = _receive(connected, deadline, may_end=reply.open_ended and not reply.complete)
+                if not data:
+                    break
                 reply.size += len(data)
                 if reply.size > _MAX_REPLY:
                     raise ConnectionError("the answer is larger than 1 MiB")
@@ -175,6 +188,8 @@ class Connection:
             parser.feed_data(data)
         except httptools.HttpParserError as error:
             raise ConnectionError(f"the answer is not HTTP: {error}") from None
+        except httptools.HttpParserUpgrade:
+            raise ConnectionError("the receiver wants to go on in another protocol") from None
 
 
 def _dial(host: str, port: int, deadline: float) -> socket.socket:
@@ -209,10 +224,11 @@ def _send(to: socket.socket, data: bytes, deadline: float) -> None:
     to.sendall(data)
 
 
-def _receive(of: socket.socket, deadline: float) -> bytes:
+def _receive(of: socket.socket, deadline: float, *, may_end: bool = False) -> bytes:
+    """b"" at the end of a connection that may end."""
     of.settimeout(_left(deadline))
     data = of.recv(65536)
-    if not data:
+    if not data and not may_end:
         raise ConnectionResetError("the receiver closed the connection")
     return data
 

@@ -57,8 +57,8 @@ def of_reply(reply: Reply) -> Verdict:
     status = reply.status
     said = f"the receiver answered {status}"
     if 300 <= status < 400:
-        where = urlsplit(reply.headers.get("location", ""))
-        remedy = f"set telemetry.otlp.endpoint to where it points ({where.hostname or 'not said'}); it is not followed"
+        where = _host(reply.headers.get("location", "")) or "not said"
+        remedy = f"set telemetry.otlp.endpoint to where it points ({where}); it is not followed"
         return Verdict(Fate.HELD, str(status), said, remedy)
     if status == 413:
         return Verdict(Fate.SPLIT, "413", said, _REMEDIES[413])
@@ -82,3 +82,10 @@ def of_error(error: OSError, timeout: float) -> Verdict:
     if isinstance(error, ConnectionResetError | BrokenPipeError):
         return Verdict(Fate.HELD, "connection_reset", "the receiver closed the connection", _BROKEN)
     return Verdict(Fate.HELD, "connection_error", str(error) or type(error).__name__, _BROKEN)
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None

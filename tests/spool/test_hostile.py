@@ -66,12 +66,49 @@ def test_an_answer_without_end_is_given_up_by_its_size_and_not_by_the_deadline(h
     assert verdict.said == "the answer is larger than 1 MiB"
 
 
-def test_a_connection_is_not_kept_after_an_interim_answer() -> None:
-    with answering(b"HTTP/1.1 103 Early Hints\r\n\r\n", b"") as url:
+def test_behind_an_interim_answer_the_other_is_waited_for() -> None:
+    with answering(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n", b"") as url:
+        assert post(url).attempt(LETTER).error_type == "connection_reset"
+    with answering(b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n") as url:
         sending = post(url)
-        assert sending.attempt(LETTER).error_type == "103"
-        assert sending.attempt(LETTER).error_type == "103"
+        assert sending.attempt(LETTER).fate is Fate.SENT
         sending.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "error_type"),
+    [
+        (b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n", "connection_error"),
+        (b"HTTP/1.1 302 Found\r\nlocation: http://[::\r\ncontent-length: 0\r\n\r\n", "302"),
+    ],
+    ids=["another protocol", "to no URL"],
+)
+def test_an_answer_that_leads_elsewhere_holds_the_request(head: bytes, error_type: str) -> None:
+    with answering(head, b"") as url:
+        sending = post(url)
+        verdict = sending.attempt(LETTER)
+        sending.close()
+    assert (verdict.fate, verdict.error_type) == (Fate.HELD, error_type)
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}"])
+def test_an_answer_without_a_length_ends_with_its_connection(head: bytes) -> None:
+    with answering(head, b"") as url:
+        assert post(url).attempt(LETTER).fate is Fate.SENT
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n",
+    ],
+    ids=["headers", "length", "chunks"],
+)
+def test_an_answer_that_breaks_off_is_none(head: bytes) -> None:
+    with answering(head, b"") as url:
+        assert post(url).attempt(LETTER).error_type == "connection_reset"
 
 
 def test_a_number_without_end_in_an_answer_is_no_number() -> None:
