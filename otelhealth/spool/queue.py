@@ -167,7 +167,7 @@ class Queue:
     def _has_room(self, file: File, most: int, letter: Letter, beside: int = 0) -> bool:
         """Whether there is, or could be made, in place of the oldest of the agent's own."""
         size = size_of(letter) + beside
-        if letter.received and file.size(received=True) + size > most * RECEIVED_SHARE:
+        if file.size(received=True) + size > (most * RECEIVED_SHARE if letter.received else most):
             return False
         while file.size() + size > most:
             oldest = file.oldest_own(self._busy.values())

@@ -89,9 +89,19 @@ def test_beyond_the_size_the_oldest_go_whatever_their_signal_and_that_is_said_on
 
 def test_one_that_is_larger_than_all_the_room_is_dropped_itself(opened: Opened) -> None:
     queue = opened(max_size="1MiB")
+    queue.put(letter(b"before"))
     queue.put(letter(bytes(2 * MIB)))
     assert queue.tallies["traces"].dropped == {"size": 1}
-    assert drained(queue) == []
+    assert drained(queue) == [b"before"]
+
+
+def test_one_that_fits_beside_nothing_received_costs_none_of_the_others(opened: Opened) -> None:
+    queue = opened(max_size="1MiB")
+    assert queue.put_received([letter(bytes(MIB // 2), received=True)]) == [True]
+    queue.put(letter(b"before", "logs"))
+    queue.put(letter(bytes(3 * MIB // 4)))
+    assert queue.tallies["traces"].dropped == {"size": 1}
+    assert drained(queue, "logs") == [b"before"]
 
 
 def test_what_is_being_sent_is_not_dropped_for_want_of_room(opened: Opened) -> None:
