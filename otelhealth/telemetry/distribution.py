@@ -100,7 +100,8 @@ class Distribution(NamedTuple):
         if any(not 0 <= count <= _MOST for count in counts):
             return False
         if isinstance(self.buckets, Exponential):
-            return _COARSEST <= self.buckets.scale <= _FINEST and 0 <= self.buckets.zero <= _MOST
+            sound = _COARSEST <= self.buckets.scale <= _FINEST and -(2**31) <= self.buckets.offset < 2**31
+            return sound and 0 <= self.buckets.zero <= _MOST
         bounds = self.buckets.bounds
         fits = len(counts) in (0, len(bounds) + 1)
         return fits and all(a < b for a, b in zip((-1.0, *bounds), (*bounds, math.inf), strict=True))

@@ -100,9 +100,8 @@ def check_json(body: bytes, signal: SignalName) -> None:
 
 def read_json(body: bytes) -> list[Named]:
     """The points of request durations in a request for metrics; ValueError where it is none."""
-    wanted = [
-        found for found in _items(body, "metrics") if isinstance(found[0], dict) and found[0].get("name") in NAMES
-    ]
+    named = ((item, around) for item, around in _items(body, "metrics") if isinstance(item, dict))
+    wanted = [found for found in named if found[0].get("name") in tuple(NAMES)]  # a list may stand there
     return [point for item, around in wanted for point in _of_metric(item, around)]
 
 

@@ -195,6 +195,18 @@ def test_json_with_an_odd_metric_is_sound_and_nothing_is_read_of_it() -> None:
         read_json(body)
 
 
+@pytest.mark.parametrize("name", [None, 1, [], {}])
+def test_json_with_a_metric_of_an_odd_name_is_sound_and_the_others_are_read(name: object) -> None:
+    point = {"count": 1, "sum": 0.5}
+    metrics = [
+        {"name": name},
+        {"name": STABLE, "histogram": {"aggregationTemporality": 1, "dataPoints": [point]}},
+    ]
+    body = json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}).encode()
+    check_json(body, "metrics")
+    assert [name for name, _ in read_json(body)] == [STABLE]
+
+
 def test_json_nested_without_end_is_malformed() -> None:
     with pytest.raises(ValueError, match="nested too deeply"):
         check_json(b'{"a":' + b"[" * 100_000, "logs")

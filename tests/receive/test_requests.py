@@ -192,6 +192,7 @@ def test_other_buckets_begin_another_count() -> None:
         Distribution(1, 1.0, Explicit((1.0,), (1, 0)), low=2.0, high=1.0),
         Distribution(1, 1.0, Exponential(-30, 0, 0, (1,))),
         Distribution(1, 1.0, Exponential(0, -1, 0, (1,))),
+        Distribution(1, 1.0, Exponential(0, 0, 10**400, (1,))),
         Distribution(1, 1.0, Exponential(0, 0, 0, (1,) * 3000)),
     ],
 )
