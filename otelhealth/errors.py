@@ -8,6 +8,7 @@ from typing import NamedTuple
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:@]*)(?::\d*)?")  # with its port
 # What would forge a line of a log, move a terminal's cursor, or cannot be written at all.
 UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+_LONGEST = 500  # characters that a problem quotes of what it is about
 
 
 def redacted(text: str) -> str:
@@ -84,8 +85,8 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         where = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
-        place = f"{where}: {self.path}: " if self.path else f"{where}: "
-        return place + self.sentence + (f"; {self.remedy}" if self.remedy else "")
+        place = f"{where}: {one_line(self.path, _LONGEST)}: " if self.path else f"{where}: "
+        return place + one_line(self.sentence, _LONGEST) + (f"; {self.remedy}" if self.remedy else "")
 
 
 class ConfigError(OtelHealthError):

@@ -6,6 +6,7 @@ import argparse
 import gc
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Protocol
@@ -70,6 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser = _Parser(prog=f"otelhealth {name}", description=COMMANDS[name])
         command.configure(parser)
         return command.run(parser.parse_args(words[1:]))
+    except KeyboardInterrupt:  # before the command minded signals itself
+        return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader (head, grep -q) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -3,9 +3,9 @@
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, SerializeAsAny, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, SerializeAsAny, field_validator, model_validator
 
 from otelhealth.checks.base import Check, Interval, Retries, RetryDelay, Threshold, Tier, Timeout
 from otelhealth.checks.registry import find_kind
@@ -14,6 +14,7 @@ from otelhealth.config.rules import broken
 from otelhealth.config.where import dotted
 from otelhealth.cron import Zone
 from otelhealth.engine.aggregate import StatusSettings
+from otelhealth.errors import UNFIT
 from otelhealth.logs.settings import LogSettings
 from otelhealth.server.settings import ServerSettings
 from otelhealth.settings import Settings
@@ -23,17 +24,26 @@ from otelhealth.telemetry.settings import TelemetrySettings
 from otelhealth.units import Duration, Share
 
 
+def _printable(text: str) -> str:
+    if UNFIT.search(text):
+        raise ValueError(f"{text!r} holds a control character; remove it")
+    return text
+
+
+Label = Annotated[str, AfterValidator(_printable)]
+
+
 class ServiceSettings(Settings):
     """Which service this is: the telemetry's resource, and `/health`."""
 
-    name: str = Field(
+    name: Label = Field(
         default_factory=lambda: platform.node() or "unknown_service",
         min_length=1,
         max_length=200,
         description="`service.name`. Default: OTEL_SERVICE_NAME, else the host's name.",
     )
-    version: str = Field("", max_length=200, description="`service.version`.")
-    environment: str = Field("", max_length=200, description="`deployment.environment.name`, such as production.")
+    version: Label = Field("", max_length=200, description="`service.version`.")
+    environment: Label = Field("", max_length=200, description="`deployment.environment.name`, such as production.")
 
 
 class Defaults(Settings):

@@ -288,3 +288,16 @@ def test_a_working_directory_that_is_gone_is_said(tmp_path: Path) -> None:
     ended = subprocess.run(["sh", "-c", command], cwd=gone, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert ended.stderr == "otelhealth: the working directory is no longer there; change to one that is\n"
+
+
+def test_ctrl_c_before_it_runs_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "otelhealth", "run"]  # tells how far it has come
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "otelhealth.errors" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        said = process.stderr.read()
+    assert process.returncode == 128 + signal.SIGINT
+    assert "Traceback" not in said
