@@ -32,12 +32,14 @@ from otelhealth.rounds import Rounds
 from otelhealth.server.app import create_app
 from otelhealth.server.serve import Server
 from otelhealth.store import Store
+from otelhealth.telemetry.resource import FOLDER
 from otelhealth.telemetry.setup import Telemetry
 from otelhealth.workers.leader import HISTORY, RUN
 
 if TYPE_CHECKING:
     from otelhealth.server.receiver import Receiver
 
+Role = Literal["agent", "app", "program"]
 log = logging.getLogger("otelhealth")
 LINGERING = 2.0  # s of it for senders of OTLP, who may be told to stop in the same moment
 LEAVING = 1.0  # s of it for the last news to other workers
@@ -51,7 +53,8 @@ class Agent:
     files follows their changes by the `sources` that `load` told. Raises ConfigError for a bad one, OtelHealthError
     where the address or the store cannot be had. It is entered once. In the role `app` it lives inside a web
     application: it does not listen, the application's server gives out its `app`. In the role `program` it lives
-    in a thread of one, whose other processes have another `slot`: an address that is taken is said, and no error.
+    in a thread of one, whose other processes have another `slot`: an address that is taken is said, and no error;
+    so does one of the role `agent` below `otelhealth exec`, which has another beside it.
     `child` is the service that `otelhealth exec` runs beside it. `environ` is what stands above the configuration.
     """
 
@@ -61,15 +64,15 @@ class Agent:
         *,
         clock: Clock = SYSTEM,
         sources: Sources | None = None,
-        role: Literal["agent", "app", "program"] = "agent",
+        role: Role = "agent",
         slot: int = 0,
         child: Child | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         sources = sources or Sources()
+        role = self._role = _role(role, child, environ)
         first = self._first = read(config, sources, environ)
         self._listens = first.server.enabled and role != "app"
-        self._role = role
         self._rounds = Rounds(first, clock, role, slot, child)
         self._reload = Reload(first, sources, environ, clock, self._apply, self._rounds.instruments.config_reload)
         self._receiver = _receiver(first, self._rounds, role)
@@ -261,6 +264,11 @@ def read(
         return from_mapping(config, environ)
     file = Path(config) if config is not None else find(None, environ, Path.cwd())
     return load(file, environ, sources)
+
+
+def _role(role: Role, child: Child | None, environ: Mapping[str, str]) -> Role:
+    beneath = role == "agent" and child is None and FOLDER in environ
+    return "program" if beneath else role
 
 
 def _receiver(config: Config, rounds: Rounds, role: str) -> Receiver | None:

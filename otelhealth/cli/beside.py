@@ -22,7 +22,7 @@ from otelhealth.cli.run import banner
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.errors import OtelHealthError
-from otelhealth.inside.environment import of_command
+from otelhealth.inside.environment import of_command, of_file
 from otelhealth.inside.marks import NO_PYTHON_AFTER, any_python
 from otelhealth.kinds.child import ChildCheck
 from otelhealth.logs.process import ProcessLog
@@ -102,7 +102,7 @@ class Beside:
         receiver, instrument = self._agent.receiver, self._config.exec.instrument
         changes = of_command(self._environ, self._service, receiver, self._folder, instrument=instrument)
         return {
-            "environment": dict(changes.environment),
+            "environment": dict(changes.environment) | of_file(self._config.file),
             "without": list(changes.without),
             "again": [f"--receive={receiver.removeprefix('http://')}"],
         }

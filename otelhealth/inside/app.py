@@ -39,6 +39,11 @@ class Service:
         self._said_nested = False
         life.prepared = self._prepared
 
+    @property
+    def records(self) -> bool:
+        """Whether it records its requests itself."""
+        return self._choices.instrumentation != "off"
+
     def _prepared(self, agent: Agent) -> None:
         if self._choices.instrumentation == "off":
             provide(agent.telemetry)

@@ -11,7 +11,7 @@ from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr
 from otelhealth.inside import servers
 from otelhealth.inside.defaults import NAME, say, set_defaults
 from otelhealth.telemetry.configurator import use
-from otelhealth.telemetry.detector import FOLDER
+from otelhealth.telemetry.resource import FOLDER
 
 
 class Distro(BaseDistro):  # type: ignore[misc]  # untyped

@@ -12,15 +12,30 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from otelhealth.telemetry.detector import FOLDER, INSTANCE
-from otelhealth.telemetry.resource import INSTANCE_ID, resource_attributes
+from otelhealth.telemetry.detector import INSTANCE
+from otelhealth.telemetry.resource import FOLDER, INSTANCE_ID, resource_attributes
 
+CONFIG = "OTELHEALTH_BESIDE_CONFIG"  # the file that the agent beside has read; "" for the embedded defaults
 BOOT = Path(__file__).with_name("boot")
 _WAY = re.compile(
     r"OTEL_EXPORTER_OTLP_(?:(?:TRACES|METRICS|LOGS)_)?"
     r"(?:ENDPOINT|HEADERS|PROTOCOL|TIMEOUT|COMPRESSION|CERTIFICATE|CLIENT_CERTIFICATE|CLIENT_KEY|INSECURE)"
     r"|OTEL_PYTHON_EXPORTER_OTLP_\w*CREDENTIAL_PROVIDER"
 )
+
+
+def of_file(file: Path | None) -> dict[str, str]:
+    """What tells a command of the configuration that is the agent's: its checks, and that it receives, are so too."""
+    return {CONFIG: _told(file), "OTELHEALTH_TELEMETRY__RECEIVE": "null"}
+
+
+def is_watched_beside(file: Path | None, environ: Mapping[str, str]) -> bool:
+    """Whether an agent beside this program runs the checks of that configuration."""
+    return environ.get(CONFIG) == _told(file)
+
+
+def _told(file: Path | None) -> str:
+    return str(file.resolve()) if file else ""
 
 
 class Changes(NamedTuple):

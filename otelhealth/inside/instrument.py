@@ -13,6 +13,7 @@ from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.errors import OtelHealthError
 from otelhealth.inside.app import Choices, Instrumentation, InstrumentedApp, Service
+from otelhealth.inside.environment import is_watched_beside
 from otelhealth.inside.life import Life
 from otelhealth.inside.official import prepare
 from otelhealth.kinds.python import Function, as_check
@@ -39,7 +40,8 @@ def instrument(  # noqa: PLR0913 - each has a default that fits
     `websocket=False` leaves WebSockets alone. `path_prefix` moves `/health*` and `/metrics` below it.
 
     Raises ConfigError for a bad configuration and OtelHealthError for a bad setting, at once. An agent that cannot
-    start fails the application's startup.
+    start fails the application's startup. Below `otelhealth exec` the checks of the file that the agent beside has read
+    are its own; this one runs `checks`.
     """
     if instrumentation not in get_args(Instrumentation):
         raise OtelHealthError(
@@ -51,6 +53,9 @@ def instrument(  # noqa: PLR0913 - each has a default that fits
         prepare()
     environ = os.environ if service is None else {**os.environ, _NAME: service}
     sources = Sources()
-    life = Life(read(config, sources, environ), sources, environ, [as_check(each) for each in checks])
+    made = read(config, sources, environ)
+    if not isinstance(config, Config | Mapping) and is_watched_beside(made.file, environ):
+        made, sources = made.model_copy(update={"checks": {}}), Sources()
+    life = Life(made, sources, environ, [as_check(each) for each in checks])
     choices = Choices(instrumentation, websocket, path_prefix)
     return cast("App", InstrumentedApp(Service(cast("Any", app), life, choices)))

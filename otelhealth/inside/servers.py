@@ -42,6 +42,9 @@ def traced(app: Any) -> Any:
     name = type(app).__module__.partition(".")[0]
     if name in _OWN_FRAMEWORKS and f"opentelemetry.instrumentation.{name}" in sys.modules:
         return app
+    service = getattr(app, "__dict__", {}).get("_otelhealth")
+    if service is not None and service.records:  # in an instrumented application
+        return app
     return TelemetryMiddleware(app, others=find(app, providers=False))  # those of this process are ours
 
 

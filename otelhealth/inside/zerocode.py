@@ -15,7 +15,8 @@ from otelhealth.inside import servers
 from otelhealth.inside.defaults import set_defaults
 from otelhealth.inside.marks import INSTRUMENTED, leave
 from otelhealth.telemetry.configurator import Configurator
-from otelhealth.telemetry.detector import FOLDER, INSTANCE, without_instance
+from otelhealth.telemetry.detector import INSTANCE, without_instance
+from otelhealth.telemetry.resource import FOLDER
 
 _FLUSHED = 3.0  # s
 _ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES"

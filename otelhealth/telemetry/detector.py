@@ -11,9 +11,8 @@ from pathlib import Path
 from opentelemetry.sdk.resources import Resource, ResourceDetector
 
 from otelhealth.lock import Lock
-from otelhealth.telemetry.resource import INSTANCE_ID
+from otelhealth.telemetry.resource import FOLDER, INSTANCE_ID
 
-FOLDER = "OTELHEALTH_BESIDE"  # a directory of this `exec`
 INSTANCE = "OTELHEALTH_INSTANCE"  # the id of the service's first process
 _MOST = 1024  # processes that are told apart
 

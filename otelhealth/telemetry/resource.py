@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 from otelhealth.version import __version__
 
 INSTANCE_ID = "service.instance.id"
+FOLDER = "OTELHEALTH_BESIDE"  # set below `otelhealth exec`: a directory of it
 _NAMESPACE = uuid.UUID("4f0b3d43-6b0e-5f0c-9a0d-6e1c9b6f6a77")
 _CONTAINER_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _ARCH = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64", "i686": "x86", "armv7l": "arm32"}
