@@ -22,7 +22,7 @@ def _parses(value: int | str | list[int | str]) -> int | str | list[int | str]:
 
 
 StatusField = Annotated[int | str | list[int | str], AfterValidator(_parses)]
-Path = Annotated[str, Field(max_length=500), AfterValidator(lambda text: JsonPath.parse(text) and text)]
+PathField = Annotated[str, Field(max_length=500), AfterValidator(lambda text: JsonPath.parse(text) and text)]
 
 
 class Expect(Settings):
@@ -36,7 +36,7 @@ class Expect(Settings):
     )
     text: Wanted | None = Field(None, min_length=1, max_length=10_000, description="A text that the body holds.")
     regex: Pattern | None = Field(None, description="A regular expression that is found in the body.")
-    json_: dict[Path, Annotated[Any, SENSITIVE]] = Field(
+    json_: dict[PathField, Annotated[Any, SENSITIVE]] = Field(
         default_factory=dict,
         alias="json",
         max_length=50,

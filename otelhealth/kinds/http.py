@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from otelhealth.checks import resolve, tls
-from otelhealth.checks.answer import AnswerJudge, Expect, Path
+from otelhealth.checks.answer import AnswerJudge, Expect, PathField
 from otelhealth.checks.base import Check, Context, Quantity, failed, passed
 from otelhealth.checks.calls import call
 from otelhealth.checks.http import ALPN, Exchange
@@ -50,7 +50,9 @@ class HttpCheck(Check, TlsOptions):
     )
     body: SecretStr | None = Field(None, max_length=1024 * 1024, description="Request body; never shown.")
     expect: Expect = Field(default_factory=Expect.by_default, description="What the answer must be.")
-    version: Path | None = Field(None, description="JSON path of the target's version, shown in `details.version`.")
+    version: PathField | None = Field(
+        None, description="JSON path of the target's version, shown in `details.version`."
+    )
     redirects: int = Field(10, ge=0, le=30, description="Redirects followed at most; 0: the redirect itself is judged.")
     body_limit: Size = Field(1024 * 1024, ge=1, le=64 * 1024 * 1024, description="Of the body at most this is read.")
     ip_version: Literal[4, 6] | None = Field(None, description="Use only addresses of this kind.")

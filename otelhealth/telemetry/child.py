@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from otelhealth.clock import Clock
 from otelhealth.model import Attributes, Child, MetricFamily, ServiceProcess, Usage
 from otelhealth.telemetry import names
-from otelhealth.telemetry.encode import Pace, encode
+from otelhealth.telemetry.encode import encode
 from otelhealth.telemetry.metric import Metric
 from otelhealth.telemetry.resource import INSTANCE_ID
 from otelhealth.telemetry.series import Number, Table
@@ -36,7 +36,7 @@ class ChildFigures:
     def requests(self, now: int) -> Iterator[tuple[bytes, int]]:
         """Export requests, each with its number of points; `now` in ns since the epoch."""
         self._take(self._child.usage())
-        yield from encode(self._tables.values(), self._envelope, now, Pace())
+        yield from encode(self._tables.values(), self._envelope, now)
 
     def families(self) -> Iterator[MetricFamily]:
         """As last looked at, told apart from the agent's own by the instance."""

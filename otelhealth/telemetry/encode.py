@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from otelhealth.telemetry.metric import Metric
 from otelhealth.telemetry.series import Table
@@ -11,6 +11,7 @@ from otelhealth.telemetry.wire import Envelope, integer, message, text
 
 MAX_BYTES = 2_000_000
 MAX_POINTS = 5_000
+_WORK = _REST = 0.0005  # s
 _DATA_FIELD = {"gauge": 5, "counter": 7, "updowncounter": 7, "histogram": 9}
 _CUMULATIVE = integer(2, 2)
 _TRAILER = {
@@ -21,23 +22,21 @@ _TRAILER = {
 }
 
 
-class Pace:
+class _Pace:
     """Gives the interpreter back after each slice: a computing thread holds up every wake-up of the loop for 5 ms."""
 
-    def __init__(self, work: float = 0.0005, rest: float = 0.0005, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._work = work
-        self._rest = rest
-        self._sleep = sleep
-        self._until = time.perf_counter() + work
+    def __init__(self) -> None:
+        self._until = time.perf_counter() + _WORK
 
     def breathe(self) -> None:
         if time.perf_counter() > self._until:
-            self._sleep(self._rest)
-            self._until = time.perf_counter() + self._work
+            time.sleep(_REST)
+            self._until = time.perf_counter() + _WORK
 
 
-def encode(tables: Iterable[Table], envelope: Envelope, now: int, pace: Pace) -> Iterator[tuple[bytes, int]]:
+def encode(tables: Iterable[Table], envelope: Envelope, now: int) -> Iterator[tuple[bytes, int]]:
     """(request, its number of points) until all live series are out; `now` in ns since the epoch."""
+    pace = _Pace()
     metrics: list[bytes] = []
     size = count = 0
     for table in tables:
@@ -52,7 +51,7 @@ def encode(tables: Iterable[Table], envelope: Envelope, now: int, pace: Pace) ->
         yield envelope.request(metrics), count
 
 
-def _chunks(table: Table, now: int, pace: Pace) -> Iterator[tuple[bytes, int]]:
+def _chunks(table: Table, now: int, pace: _Pace) -> Iterator[tuple[bytes, int]]:
     """One metric in messages of at most half a request."""
     points: list[bytes] = []
     size = 0

@@ -86,7 +86,7 @@ class Figures:
 
     def families(self) -> Iterator[MetricFamily]:
         """All current series, as `/metrics` renders them."""
-        yield from (family for family in map(Table.family, self.tables()) if family.points)
+        yield from (family for table in self.tables() if table.series and (family := table.family()).points)
 
     def _number(self, metric: Metric, attributes: Attributes, now: float) -> Number:
         return self._tables[metric.name].number(attributes, now)

@@ -32,10 +32,10 @@ class Number:
 
     __slots__ = ("_head", "attributes", "owner", "stamp", "table", "value")
 
-    def __init__(self, table: Table, attributes: Attributes, now: float, value: float = 0.0) -> None:
+    def __init__(self, table: Table, attributes: Attributes, now: float) -> None:
         self.table = table
         self.attributes = attributes
-        self.value = value
+        self.value = 0.0
         self.owner: Owner | None = None
         self.stamp = 0
         self.start(now)
@@ -150,10 +150,10 @@ class Table:
         self.metric = metric
         self.series: dict[Attributes, Series] = {}
 
-    def number(self, attributes: Attributes, now: float, value: float = 0.0) -> Number:
+    def number(self, attributes: Attributes, now: float) -> Number:
         found = self.series.get(attributes)
         if not isinstance(found, Number):
-            found = self.series[attributes] = Number(self, attributes, now, value)
+            found = self.series[attributes] = Number(self, attributes, now)
         return found
 
     def buckets(self, attributes: Attributes, now: float) -> Buckets:

@@ -22,7 +22,7 @@ from otelhealth.spool.place import Place
 from otelhealth.spool.settings import SIGNALS
 from otelhealth.telemetry.child import ChildFigures
 from otelhealth.telemetry.circle import MARK, mark_of
-from otelhealth.telemetry.encode import Pace, encode
+from otelhealth.telemetry.encode import encode
 from otelhealth.telemetry.export import Exporter, ItemExporter, MetricExporter
 from otelhealth.telemetry.instruments import Instruments
 from otelhealth.telemetry.lazy import LazyLoggers, LazyMeters, LazyTracers
@@ -203,7 +203,7 @@ class Telemetry:
     def _requests(self) -> Iterator[tuple[bytes, int]]:
         self._refresh()
         now = int(self._clock.time() * NANO)
-        yield from encode(self.instruments.tables(), self._envelope, now, Pace())
+        yield from encode(self.instruments.tables(), self._envelope, now)
         if self._child is not None:
             yield from self._child.requests(now)
 
