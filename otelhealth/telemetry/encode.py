@@ -53,7 +53,7 @@ def encode(tables: Iterable[Table], envelope: Envelope, now: int) -> Iterator[tu
 
 def _chunks(table: Table, now: int, pace: _Pace) -> Iterator[tuple[bytes, int]]:
     """One metric in messages of at most half a request."""
-    points: list[bytes] = []
+    points = _ends(table, now)
     size = 0
     for index, series in enumerate(list(table.series.values())):
         if index & 15 == 15:
@@ -68,6 +68,16 @@ def _chunks(table: Table, now: int, pace: _Pace) -> Iterator[tuple[bytes, int]]:
             points, size = [], 0
     if points:
         yield _metric(table.metric, points), len(points)
+
+
+def _ends(table: Table, now: int) -> list[bytes]:
+    """What says of series that ended since the last export that they did."""
+    points = []
+    while table.ended:
+        series = table.ended.popleft()
+        if series.attributes not in table.series:  # else it began anew
+            points.append(series.encode_end(now))
+    return points
 
 
 def _metric(metric: Metric, points: list[bytes]) -> bytes:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterator
 from struct import Struct
 
 from otelhealth.model import Attributes, Exemplar, HistogramValue, MetricFamily, MetricPoint
 from otelhealth.telemetry.metric import OTHER_UNITS, SECONDS, Metric
-from otelhealth.telemetry.wire import NANO, fixed64, message, varint
+from otelhealth.telemetry.wire import NANO, fixed64, integer, message, varint
 from otelhealth.telemetry.wire import attributes as encode_attributes
 
 _ATTRIBUTES_OF_NUMBER, _ATTRIBUTES_OF_HISTOGRAM, _START = 7, 9, 2
@@ -24,6 +25,8 @@ _HISTOGRAM = Struct(f"<BQBQBdBB{_BUCKETS}Q").pack  # time, count, sum, bucket_co
 _BOUNDS: dict[tuple[float, ...], bytes] = {
     bounds: message(7, Struct(f"<{len(bounds)}d").pack(*bounds)) for bounds in (SECONDS, OTHER_UNITS)
 }
+_NO_VALUE = 1  # DataPointFlags.NO_RECORDED_VALUE: Prometheus ends the series there
+_MOST_ENDED = 4_000  # of one metric that wait to be told
 _EXEMPLAR = Struct("<BBBQBdBB8sBB16s")  # as a field 8: its length, time, value, span id, trace id
 
 
@@ -64,6 +67,11 @@ class Number:
     def encode(self, time: int) -> bytes:
         """As field 1 of Gauge or Sum."""
         return self._head + _NUMBER(0x19, time, 0x21, self.value)
+
+    def encode_end(self, time: int) -> bytes:
+        """A point like those of `encode`, that there is no value any more."""
+        head = encode_attributes(_ATTRIBUTES_OF_NUMBER, self.attributes)
+        return message(1, head + fixed64(3, time) + integer(8, _NO_VALUE))
 
     def current(self) -> float:
         return self.value
@@ -120,6 +128,11 @@ class Buckets:
             body += b"".join([found for index, found in list(self.exemplars.items()) if fresh >> index & 1])
         return b"\x0a" + varint(len(body)) + body
 
+    def encode_end(self, time: int) -> bytes:
+        """A point like those of `encode`, that there is no value any more; its buckets are named all the same."""
+        body = self._head + _HISTOGRAM(0x19, time, 0x21, 0, 0x29, 0.0, 0x32, 8 * _BUCKETS, *(0,) * _BUCKETS)
+        return message(1, body + _BOUNDS[self.bounds] + integer(10, _NO_VALUE))
+
     def current(self) -> HistogramValue:
         return HistogramValue(self.bounds, self.counts.tolist(), self.sum, tuple(self._exemplars()))
 
@@ -144,11 +157,12 @@ class Owner:
 class Table:
     """All series of one metric."""
 
-    __slots__ = ("metric", "series")
+    __slots__ = ("ended", "metric", "series")
 
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
         self.series: dict[Attributes, Series] = {}
+        self.ended: deque[Series] = deque(maxlen=_MOST_ENDED)  # since the last export
 
     def number(self, attributes: Attributes, now: float) -> Number:
         found = self.series.get(attributes)
@@ -165,6 +179,7 @@ class Table:
     def drop(self, series: Series) -> None:
         if self.series.get(series.attributes) is series:
             del self.series[series.attributes]
+            self.ended.append(series)
 
     def live(self) -> list[Series]:
         return [series for series in list(self.series.values()) if series.live]

@@ -200,6 +200,23 @@ def test_a_forgotten_check_leaves_nothing_behind_but_what_another_reads_too() ->
     assert "otelhealth.sample.open" in {family.name for family in instruments.families()}
 
 
+def test_series_of_a_forgotten_check_end_with_a_point_without_a_value(opened: Open, receiver: Receiver) -> None:
+    telemetry = opened()
+    for check in (CHECK, Sample(name="again")):
+        telemetry.instruments.record(check, result(Status.PASS, Measurement("level", 0.5, "1")), Status.PASS)
+        telemetry.instruments.forget(check.name)
+    telemetry.instruments.add(Sample(name="again"))
+    assert telemetry.close()
+    states = series(receiver, "otelhealth.check.status")
+    assert {(key[1], point.flags, point.WhichOneof("value")) for key, point in states.items()} == {
+        ("api", 1, None),
+        ("again", 0, "as_double"),
+    }
+    durations = series(receiver, "otelhealth.check.duration")
+    assert {(point.flags, point.count, len(point.bucket_counts)) for point in durations.values()} == {(1, 0, 13)}
+    assert {point.flags for point in series(receiver, "otelhealth.sample.level").values()} == {1}
+
+
 def test_a_forgotten_check_is_freed_without_the_garbage_collector() -> None:
     instruments = Instruments(ManualClock())
     instruments.record(CHECK, result(Status.PASS, Measurement("level", 0.5, "1")), Status.PASS)
