@@ -43,7 +43,8 @@ Role = Literal["agent", "app", "program"]
 log = logging.getLogger("otelhealth")
 LINGERING = 2.0  # s of it for senders of OTLP, who may be told to stop in the same moment
 LEAVING = 1.0  # s of it for the last news to other workers
-CLOSING = 4.0  # s that a stop may take, whatever the collector does: its process is to end within 5
+CLOSING = 3.5  # s that a stop may take, whatever the collector does: its process is to end within 5
+SAVING = 0.3  # s each for telemetry and states, where a stop cannot be waited for
 
 
 class Agent:
@@ -114,22 +115,24 @@ class Agent:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        rounds = self._rounds
-        deadline = rounds.clock.monotonic() + CLOSING
+        rounds, deadline = self._rounds, self._rounds.clock.monotonic() + CLOSING
         rounds.board.drain()
-        left = self._loop.create_task(self._receiver.left(LINGERING)) if self._loop and self._receiver else None
+        left = [asyncio.ensure_future(self._receiver.left(LINGERING))] if self._receiver else []
         await rounds.scheduler.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await resolve.close()
-        if left is not None:
-            await left
+        await asyncio.gather(*left)
         await asyncio.gather(*(each.stop(1.0) for each in (self._server, self._receiver) if each is not None))
         if self._log is not None:
             self._log.close()
         rounds.telemetry.events.agent_stop(f"otelhealth stops watching {self._first.service.name}")
         await self._leave(deadline)
+
+    def save(self) -> None:
+        """Keep on disk what is in memory, from another thread: the last act where the event loop is blocked."""
+        self._rounds.save(SAVING)
 
     def release(self) -> None:
         """Let go of what making it took; for an agent that is not entered."""

@@ -77,8 +77,7 @@ class Beside:
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopped.set)
+        hosting.end_on_signals(self._agent, self._stopped, self._log)
         reader, writer = await asyncio.open_unix_connection(sock=self._channel)
         async with self._agent as agent:
             agent.telemetry.set_global()
@@ -96,7 +95,6 @@ class Beside:
             await asyncio.wait((listening,), timeout=_LAST_WORD)
             listening.cancel()
         writer.close()
-        hosting.leave_soon()
 
     def _environment(self) -> dict[str, Any]:
         receiver, instrument = self._agent.receiver, self._config.exec.instrument

@@ -7,12 +7,17 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TextIO
 
+from otelhealth.agent import Agent
 from otelhealth.cli.source import UNUSABLE, load_or_say
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
@@ -32,7 +37,9 @@ if sys.platform != "win32":
 Serve = Callable[[Config, Sources, ProcessLog], Coroutine[object, object, None]]
 LEVELS, FORMATS = ("debug", "info", "warning", "error"), ("text", "json")
 LEAST_FILES, MOST_FILES = 64, 65_536  # an agent with nothing to do has 30 open
-LEAVING = 0.8  # s that what is not the agent's own may take to end, once the agent has stopped
+ENDING = (signal.SIGTERM, signal.SIGINT)
+PATIENCE, LAST = 3.7, 4.4  # s after the first of them when the process ends by itself, and when it ends in any case
+SAID = 0.2  # s for the last lines of the log
 SETTLED = 15.0  # s after the start by which each check has run and made what it keeps
 
 log = logging.getLogger("otelhealth")
@@ -93,11 +100,29 @@ def settle_later() -> None:
     asyncio.get_running_loop().call_later(SETTLED, _settle)
 
 
-def leave_soon() -> None:
-    """The process ends even where a check's task ignores its cancellation, or a thread it started goes on."""
-    last = threading.Timer(LEAVING, os._exit, (0,))
-    last.daemon = True
-    last.start()
+def end_on_signals(agent: Agent, stopped: asyncio.Event, process_log: ProcessLog) -> None:
+    """SIGTERM and SIGINT set `stopped`; the process ends in time even where a check blocks the loop, or never ends.
+
+    The loop's own handlers would wait for it; Python's run in the midst of what blocks it, if that is not C.
+    """
+    loop, asked = asyncio.get_running_loop(), SimpleQueue[int]()  # whose `put` may be interrupted by itself
+
+    def end() -> None:
+        asked.get()
+        last = threading.Timer(LAST, os._exit, (0,))
+        last.daemon = True
+        last.start()
+        with suppress(RuntimeError):  # the loop has ended by itself
+            loop.call_soon_threadsafe(stopped.set)
+        time.sleep(PATIENCE)
+        log.error("the agent did not come to its end within %g s: what it has is kept, and the process ends", PATIENCE)
+        agent.save()
+        process_log.close(SAID)
+        os._exit(0)
+
+    for number in ENDING:
+        signal.signal(number, lambda got, _: asked.put(got))
+    threading.Thread(target=end, name="otelhealth-end", daemon=True).start()
 
 
 def _settle() -> None:

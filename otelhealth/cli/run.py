@@ -79,14 +79,12 @@ async def _serve(config: Config, sources: Sources, process_log: ProcessLog) -> N
         task.add_done_callback(reloads.discard)
 
     loop.add_signal_handler(signal.SIGHUP, reload)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+    hosting.end_on_signals(agent, stopped, process_log)
     async with agent:
         agent.telemetry.set_global()
         hosting.settle_later()
         hosting.say(banner(config, agent), process_log, sys.stdout)
         await stopped.wait()
-    hosting.leave_soon()
 
 
 def run(arguments: argparse.Namespace) -> int:

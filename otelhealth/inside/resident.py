@@ -71,7 +71,7 @@ class Resident:
         return True
 
     def end(self) -> None:
-        """Send what is left, within CLOSING seconds; once."""
+        """Send what is left, within CLOSING seconds, or keep it on disk; once."""
         agent, self._agent = self._agent, None
         if agent is None:
             return
@@ -80,9 +80,11 @@ class Resident:
             with suppress(RuntimeError):  # it has just ended
                 self._loop.call_soon_threadsafe(self._asked.set)
         if self._thread is not None:
-            self._thread.join(CLOSING + 1.0)
+            self._thread.join(CLOSING + 0.5)
         if not self._entered:  # else it has done so in leaving
             agent.telemetry.close(CLOSING)
+        elif self._thread is not None and self._thread.is_alive():
+            agent.save()
         for lock in self._locks:
             lock.release()
 

@@ -129,6 +129,14 @@ class Store:
         except TimeoutError:
             log.error("the store could not be written within %g s; %d runs are lost", within, self.queued)  # noqa: TRY400 - the sentence is enough
 
+    def end(self, within: float) -> None:
+        """As `close`, where no event loop goes on."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._end.set()
+            self._wake(True)
+            thread.join(within)
+
     def _wake(self, now: bool) -> None:
         if now and not self._now.is_set():
             self._now.set()

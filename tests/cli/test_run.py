@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from otelhealth.cli.main import main
+from tests.telemetry.receiver import Receiver
 
 CONFIG = """\
 service: {{name: shop}}
@@ -254,7 +255,46 @@ def test_a_check_that_ignores_its_cancellation_does_not_keep_the_process(tmp_pat
     with running(tmp_path, "-c", str(file)) as (process, url):
         until(lambda: get(f"{url}/health/checks/stubborn")["running"])
         process.terminate()
-        assert process.wait(timeout=15) == 0
+        assert process.wait(timeout=5) == 0
+
+
+BLOCKING = """
+import time
+from pathlib import Path
+from opentelemetry import trace
+
+async def check():
+    trace.get_tracer("blocking").start_span("made before").end()
+    Path("ran").touch()
+    {blocks}
+"""
+
+
+@pytest.mark.parametrize("blocks", ["time.sleep(1000)", "while True: pass"])
+def test_a_check_that_blocks_the_event_loop_does_not_keep_the_process_and_nothing_is_lost(
+    tmp_path: Path, blocks: str
+) -> None:
+    receiver = Receiver()
+    receiver.down()
+    (tmp_path / "blocking.py").write_text(BLOCKING.format(blocks=blocks))
+    file = tmp_path / "otelhealth.yaml"
+    told = {
+        "server": {"listen": "127.0.0.1:0"},
+        "store": {"path": str(tmp_path / "store.db")},
+        "telemetry": {"otlp": {"endpoint": receiver.endpoint}, "traces": {"delay": "1m"}},
+    }
+    file.write_text(json.dumps(told | {"checks": {"blocking": {"kind": "python", "call": "blocking:check"}}}))
+    with running(tmp_path, "-c", str(file)) as (process, _):
+        until((tmp_path / "ran").exists)
+        process.terminate()
+        _, said = process.communicate(timeout=5)
+        assert process.returncode == 0
+        assert "the agent did not come to its end within 3.7 s: what it has is kept" in said
+    receiver.up()
+    file.write_text(json.dumps(told | {"checks": {}}))
+    with running(tmp_path, "-c", str(file)):
+        until(lambda: "made before" in {span.name for span in receiver.spans()})
+    receiver.close()
 
 
 def test_run_does_without_standard_streams(tmp_path: Path) -> None:
