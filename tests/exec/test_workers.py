@@ -216,6 +216,36 @@ def test_an_address_that_is_taken_is_no_error(tmp_path: Path, receiver: Receiver
         assert "cannot listen on" in (tmp_path / "stderr").read_text()
 
 
+BLOCKING = """
+import time
+from pathlib import Path
+from opentelemetry import trace
+
+async def check():
+    trace.get_tracer("blocking").start_span("made before").end()
+    Path("ran").touch()
+    time.sleep(1000)
+"""
+
+
+def test_a_check_that_blocks_the_agent_does_not_keep_the_program_and_nothing_is_lost(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    receiver.down()
+    (tmp_path / "blocking.py").write_text(BLOCKING)
+    checks = "{blocking: {kind: python, call: 'blocking:check'}}"
+    environ = settings(receiver) | {"OTELHEALTH_SERVER__LISTEN": "127.0.0.1:0"}
+    file = tmp_path / "otelhealth.yaml"
+    file.write_text(f"checks: {checks}\ntelemetry: {{traces: {{delay: 1m}}}}\n")
+    with instrumented(tmp_path, [sys.executable, "-c", "input()"], **environ) as process:
+        eventually((tmp_path / "ran").exists, within=30)
+        process.communicate(b"\n", timeout=6)  # of which the interpreter has one for its own end
+    receiver.up()
+    file.write_text("checks: {}")
+    with instrumented(tmp_path, [sys.executable, "-c", "input()"], **environ):
+        eventually(lambda: "made before" in {span.name for span in receiver.spans()}, within=30)
+
+
 def test_a_bad_configuration_is_loud_and_the_program_runs(tmp_path: Path) -> None:
     (tmp_path / "otelhealth.yaml").write_text("exec: {grace: 5}\n")
     with instrumented(tmp_path, [sys.executable, "-c", "print('works')"]) as process:
