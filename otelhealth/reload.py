@@ -71,10 +71,11 @@ class Reload:
             try:
                 new = await asyncio.to_thread(_load, self.config.file, sources, self._environ)
             except ConfigError as error:
-                self.record["error"] = str(error)
+                said = _said(error)
+                self.record["error"] = "\n".join(said)
                 self._count("refused")
-                for problem in error.problems[:_MOST_SAID]:
-                    log.error("the changed configuration is refused, the old one stays in force: %s", problem)  # noqa: TRY400 - a user's mistake, no traceback
+                for line in said:
+                    log.error("the changed configuration is refused, the old one stays in force: %s", line)  # noqa: TRY400 - a user's mistake, no traceback
             else:
                 self._accept(new)
             self._watch.follow(sources)
@@ -96,6 +97,13 @@ def _load(file: Path, sources: Sources, environ: Mapping[str, str]) -> Config:
     if file.is_file() and sources.is_empty(file):  # cut off while it was written; it would stand for the defaults
         raise ConfigError([Problem(str(file), "", "is empty", "write `checks: {}` to watch nothing")])
     return new
+
+
+def _said(error: ConfigError) -> list[str]:
+    """Its first problems: each reader of the report gets them, and there may be as many as the file has lines."""
+    more = len(error.problems) - _MOST_SAID
+    rest = [f"and {more} more; `otelhealth validate` names all"] if more > 0 else []
+    return [*map(str, error.problems[:_MOST_SAID]), *rest]
 
 
 def differing(old: Config, new: Config) -> Iterator[tuple[str, Check | None]]:

@@ -199,6 +199,21 @@ async def test_a_bad_file_keeps_the_old_configuration_and_says_why(
         assert config_of(agent.report())["error"] is None
 
 
+async def test_a_file_with_thousands_of_mistakes_is_said_in_a_few_lines(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "otelhealth.yaml"
+    file.write_text(json.dumps(settings(tmp_path)))
+    async with Agent(file) as agent:
+        wrong = {f"c{number}": {"kind": "lod"} for number in range(2000)}
+        file.write_text(json.dumps(settings(tmp_path, checks=wrong)))
+        await agent.reload()
+        said = config_of(agent.report())["error"].splitlines()
+    assert len(said) == 21
+    assert said[-1] == "and 1980 more; `otelhealth validate` names all"
+    assert said[-1] in caplog.text
+
+
 def config_of(report: HealthReport) -> Any:
     return report.get("config")
 
