@@ -29,7 +29,6 @@ from otelhealth.redaction import Redactor
 from otelhealth.store import Store, StoreSettings, default_path
 from otelhealth.telemetry import runtime
 from otelhealth.telemetry.logs import of_change
-from otelhealth.telemetry.resource import Identity
 from otelhealth.telemetry.setup import Telemetry
 from otelhealth.telemetry.windows import HTTP_CHECKS
 from otelhealth.units import MEMORY
@@ -52,13 +51,12 @@ class Rounds:
     def __init__(
         self, config: Config, clock: Clock, role: str = "agent", slot: int = 0, child: Child | None = None
     ) -> None:
-        service = config.service
         self.clock = clock
-        self.store = _store(config.store, service.name, clock, role)
+        self.store = _store(config.store, config.service.name, clock, role)
         self.redact = Redactor(config.secrets)
         place = claim(Path(self.store.path)) if role == "app" and self.store.path != MEMORY else None
         number = place.number if place else slot
-        identity = Identity(service.name, service.version, service.environment, str(config.file or ""), role, number)
+        identity = config.identity(role, number)
         self.telemetry = Telemetry.prepare(config.telemetry, identity, clock, store=self.store.path, redact=self.redact)
         self.instruments = self.telemetry.instruments
         self.board = Board(config.status)

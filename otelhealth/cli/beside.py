@@ -29,7 +29,7 @@ from otelhealth.logs.process import ProcessLog
 from otelhealth.model import ServiceProcess
 from otelhealth.telemetry.child import ChildFigures
 from otelhealth.telemetry.detector import without_instance
-from otelhealth.telemetry.resource import Identity, build_resource
+from otelhealth.telemetry.resource import build_resource
 
 _ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES"
 _NAMES = ("child", "exec", "exec-child")  # of the check that is added: one that the user has not given away
@@ -58,7 +58,7 @@ class Beside:
         self._command = arguments.command
         self._folder = arguments.folder
         self._channel = socket.socket(fileno=arguments.channel)
-        self._service = build_resource(_identity(config, "service"))
+        self._service = build_resource(config.identity("service"))
         self._wishes = {
             "ready": True,
             "grace": config.exec.grace,
@@ -132,11 +132,6 @@ class Beside:
         await asyncio.sleep(NO_PYTHON_AFTER)
         if self._config.exec.instrument and not any_python(Path(self._folder)):
             log.warning("%s runs uninstrumented: no Python program has begun in it", self._command)
-
-
-def _identity(config: Config, role: str) -> Identity:
-    service = config.service
-    return Identity(service.name, service.version, service.environment, str(config.file or ""), role)
 
 
 def _receiving(config: Config, before: str | None) -> Config:

@@ -14,7 +14,7 @@ from otelhealth.config.fields import keys_of
 from otelhealth.config.gather import TOML
 from otelhealth.config.given import Given, secrets
 from otelhealth.config.judge import ENVIRONMENT, place_problem, validated
-from otelhealth.config.root import Config, Defaults
+from otelhealth.config.root import Config, Defaults, with_defaults
 from otelhealth.config.rules import Broken, broken
 from otelhealth.config.sentences import MISSING, Said
 from otelhealth.config.where import Node, Place, Way
@@ -152,10 +152,9 @@ def _unknown_kind(node: Node) -> Said:
 
 
 def _merged(check: Node, defaults: Node | None) -> Node:
-    """`check` with what it leaves to `defaults`, as `root.with_defaults` does for plain data."""
+    """`check` with what it leaves to `defaults`."""
     common = defaults.value if defaults is not None and isinstance(defaults.value, dict) else {}
-    value = {key: node for key, node in common.items() if not (key == "every" and "cron" in check.value)}
-    value |= check.value
+    value = with_defaults(check.value, common)
     own, shared = check.value.get("threshold"), common.get("threshold")
     if own is not None and shared is not None and isinstance(own.value, dict) and isinstance(shared.value, dict):
         value["threshold"] = Node({**shared.value, **own.value}, own.place, key_place=own.key_place)

@@ -20,6 +20,7 @@ from otelhealth.server.settings import ServerSettings
 from otelhealth.settings import Settings
 from otelhealth.store import StoreSettings
 from otelhealth.supervise.settings import ExecSettings
+from otelhealth.telemetry.resource import Identity
 from otelhealth.telemetry.settings import TelemetrySettings
 from otelhealth.units import Duration, Share
 
@@ -87,6 +88,11 @@ class Config(Settings):
     exec: ExecSettings = Field(default_factory=ExecSettings, description="How `otelhealth exec` runs a command.")
     file: Path | None = Field(None, exclude=True, description="Where it was read from; None for the defaults.")
     given: tuple[SecretStr, ...] = Field((), exclude=True, description="Secrets that variables and files gave to it.")
+
+    def identity(self, role: str, slot: int = 0) -> Identity:
+        """Of an agent that lives by this configuration."""
+        service = self.service
+        return Identity(service.name, service.version, service.environment, str(self.file or ""), role, slot)
 
     @property
     def secrets(self) -> frozenset[str]:
