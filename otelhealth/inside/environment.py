@@ -15,7 +15,7 @@ from urllib.parse import quote
 from otelhealth.telemetry.detector import INSTANCE
 from otelhealth.telemetry.resource import FOLDER, INSTANCE_ID, resource_attributes
 
-CONFIG = "OTELHEALTH_BESIDE_CONFIG"  # the file that the agent beside has read; "" for the embedded defaults
+CONFIG = "OTELHEALTH_BESIDE_CONFIG"  # the file whose checks another agent runs; "" for the embedded defaults
 BOOT = Path(__file__).with_name("boot")
 _WAY = re.compile(
     r"OTEL_EXPORTER_OTLP_(?:(?:TRACES|METRICS|LOGS)_)?"
@@ -26,15 +26,15 @@ _WAY = re.compile(
 
 def of_file(file: Path | None) -> dict[str, str]:
     """What tells a command of the configuration that is the agent's: its checks, and that it receives, are so too."""
-    return {CONFIG: _told(file), "OTELHEALTH_TELEMETRY__RECEIVE": "null"}
+    return {CONFIG: path_of(file), "OTELHEALTH_TELEMETRY__RECEIVE": "null"}
 
 
 def is_watched_beside(file: Path | None, environ: Mapping[str, str]) -> bool:
-    """Whether an agent beside this program runs the checks of that configuration."""
-    return environ.get(CONFIG) == _told(file)
+    """Whether another agent of this program runs the checks of that configuration."""
+    return environ.get(CONFIG) == path_of(file)
 
 
-def _told(file: Path | None) -> str:
+def path_of(file: Path | None) -> str:
     return str(file.resolve()) if file else ""
 
 

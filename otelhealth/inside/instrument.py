@@ -40,8 +40,8 @@ def instrument(  # noqa: PLR0913 - each has a default that fits
     `websocket=False` leaves WebSockets alone. `path_prefix` moves `/health*` and `/metrics` below it.
 
     Raises ConfigError for a bad configuration and OtelHealthError for a bad setting, at once. An agent that cannot
-    start fails the application's startup. Below `otelhealth exec` the checks of the file that the agent beside has read
-    are its own; this one runs `checks`.
+    start fails the application's startup. Where another agent runs the checks of the same file (`otelhealth exec`,
+    `opentelemetry-instrument`), this one runs `checks` alone.
     """
     if instrumentation not in get_args(Instrumentation):
         raise OtelHealthError(

@@ -16,6 +16,7 @@ from otelhealth.agent import CLOSING, Agent, read
 from otelhealth.config.sources import Sources
 from otelhealth.errors import OtelHealthError
 from otelhealth.inside.defaults import say
+from otelhealth.inside.environment import CONFIG, path_of
 from otelhealth.inside.programs import forks, leads
 from otelhealth.lock import Lock
 from otelhealth.store import default_path
@@ -61,6 +62,7 @@ class Resident:
             self._agent = agent = Agent(config, sources=sources, role="program", slot=slot)
             agent.telemetry.set_global()
             agent.telemetry.start()
+            os.environ[CONFIG] = path_of(config.file)
         except (OtelHealthError, OSError) as error:
             say(f"this program runs without its agent: {error}")
             return False

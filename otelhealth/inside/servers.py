@@ -6,6 +6,7 @@ uvicorn (also as gunicorn's worker), hypercorn and gunicorn's own ASGI worker ar
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Collection
 from functools import wraps
@@ -13,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from otelhealth.inside.importing import after_import
+from otelhealth.telemetry.resource import FOLDER
 
 BEGINNING: list[Callable[[], object]] = []  # what a process does before it serves
 ENDING: list[Callable[[], object]] = []  # and once it has served
@@ -43,7 +45,7 @@ def traced(app: Any) -> Any:
     if name in _OWN_FRAMEWORKS and f"opentelemetry.instrumentation.{name}" in sys.modules:
         return app
     service = getattr(app, "__dict__", {}).get("_otelhealth")
-    if service is not None and service.records:  # in an instrumented application
+    if service is not None and service.records and FOLDER in os.environ:  # the figures reach both agents then
         return app
     return TelemetryMiddleware(app, others=find(app, providers=False))  # those of this process are ours
 

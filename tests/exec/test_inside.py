@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.exec.executed import Executed
+from tests.exec.executed import Executed, environment
 from tests.stack.loopback import fetch, free_ports, until
 from tests.supervise.running import ROOT
 from tests.telemetry.receiver import Receiver, points
 
 ASKED = 5
+BIN = Path(sys.executable).parent
+
+
+def answer(port: int, path: str) -> Any:
+    """None where nobody answers."""
+    try:
+        return json.loads(fetch(f"http://127.0.0.1:{port}{path}"))
+    except OSError:
+        return None
 
 
 def requests(report: dict[str, Any]) -> int:
@@ -25,7 +36,7 @@ def test_an_agent_in_the_application_leaves_to_the_one_beside_what_that_does(tmp
     (tmp_path / "otelhealth.yaml").write_text(
         f"service: {{name: shop}}\ntelemetry: {{receive: '127.0.0.1:{receive}'}}\nchecks: {{load: {{kind: load}}}}\n"
     )
-    uvicorn = [str(Path(sys.executable).with_name("uvicorn")), "tests.exec.apps.inside:app", "--port", str(port)]
+    uvicorn = [str(BIN / "uvicorn"), "tests.exec.apps.inside:app", "--port", str(port)]
     told = {
         "PYTHONPATH": str(ROOT),
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
@@ -33,11 +44,7 @@ def test_an_agent_in_the_application_leaves_to_the_one_beside_what_that_does(tmp
     }
 
     def ask(path: str) -> Any:
-        """None where nobody answers."""
-        try:
-            return json.loads(fetch(f"http://127.0.0.1:{port}{path}"))
-        except OSError:
-            return None
+        return answer(port, path)
 
     with Executed(tmp_path, uvicorn, **told) as run:
         until(lambda: ask("/health/ready"), "answer of the application")
@@ -59,6 +66,23 @@ def test_an_agent_in_the_application_leaves_to_the_one_beside_what_that_does(tmp
         for point in points(metric)
     }
     assert list(counts.values()) == [ASKED]
+
+
+def test_it_leaves_them_to_the_one_that_opentelemetry_instrument_brought_too(tmp_path: Path) -> None:
+    port, listen = free_ports(("http", "health")).values()
+    (tmp_path / "otelhealth.yaml").write_text(
+        f"server: {{listen: '127.0.0.1:{listen}'}}\nchecks: {{load: {{kind: load}}}}\n"
+    )
+    environ = environment(tmp_path, PYTHONPATH=str(ROOT))
+    del environ["OTELHEALTH_SERVER__LISTEN"]
+    words = ["opentelemetry-instrument", "uvicorn", "tests.exec.apps.inside:app", "--port", str(port)]
+    process = subprocess.Popen([str(BIN / words[0]), str(BIN / words[1]), *words[2:]], env=environ, cwd=tmp_path)
+    try:
+        reports = [until(partial(answer, each, "/health/detailed"), "answer of both") for each in (port, listen)]
+        assert [set(report["checks"]) for report in reports] == [{"stock"}, {"load"}]
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
 
 
 def test_an_agent_that_a_program_makes_works_where_the_one_beside_has_address_and_store(tmp_path: Path) -> None:
