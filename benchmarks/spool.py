@@ -102,7 +102,7 @@ def run(quick: bool) -> Iterator[Row]:
     cost, yardstick = Spread(ours), Spread(bare)
     late = ", ".join(f"p{round(100 * share)} {1e3 * percentile(held, share):.2f} ms" for share in (0.5, 0.99))
     yield Row(
-        f"spool: CPU of a request of {SPANS} spans ({len(letter.body)} bytes packed), kept, taken and let go",
+        f"spool: CPU of a request of {SPANS} spans ({len(letter.body) / 1000:.1f} kB packed), kept, taken and let go",
         "",
         "",
         f"{cost.over(yardstick).text()} x: {cost.text('.0f', 1e6)} us against {yardstick.text('.0f', 1e6)} of "

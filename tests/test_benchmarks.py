@@ -12,6 +12,7 @@ from benchmarks.agents import AgentProcess
 from benchmarks.many import exporting, missed, python_checks
 from benchmarks.measure import Row, Spread, percentile
 from otelhealth.telemetry import names
+from tests.pages import PAGES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="CPU and PSS of another process are read from Linux")
 
@@ -21,7 +22,13 @@ def test_a_benchmark_runs_and_gives_its_rows(name: str, capsys: pytest.CaptureFi
     rows = list(BENCHMARKS[name](True))
     assert rows
     assert all(re.search(r"\d", row.measured) for row in rows)
+    shown = _without_figures(PAGES["docs/figures.md"])
+    assert [row for row in rows if _without_figures(f"| {row.work} | {row.at_most} | {row.aim} |") not in shown] == []
     assert "  " in capsys.readouterr().out
+
+
+def _without_figures(text: str) -> str:
+    return re.sub(r"\d[\d.,]*", "0", text)
 
 
 def test_a_figure_of_an_agent_is_the_sum_of_a_metric_s_points() -> None:

@@ -80,6 +80,7 @@ class Connection:
         self._url = urlsplit(receiver.endpoint or "")
         self._tls = _tls(receiver) if self._url.scheme == "https" else None
         self._proxy = _proxy(self._url)
+        self._peer = self._proxy or self._url
         self._head = self._request_head(receiver)
         self._socket: socket.socket | None = None  # kept for the next request
         self._busy: socket.socket | None = None
@@ -94,6 +95,11 @@ class Connection:
             target = f"http://{every['host']}{target}"
             every |= _proxy_authorization(self._proxy)
         return f"POST {target} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in every.items())
+
+    @property
+    def peer(self) -> str:
+        """Who is dialled, the receiver or a proxy: `host:port`, without credentials."""
+        return self._peer.netloc.rpartition("@")[2]
 
     def post(self, body: bytes, headers: Mapping[str, str], timeout: float) -> Reply:
         """Send and read the answer within `timeout` seconds, all included."""
@@ -123,9 +129,8 @@ class Connection:
             self._socket = None
 
     def _connect(self, deadline: float) -> socket.socket:
-        peer = self._proxy or self._url
-        port = peer.port or (443 if peer.scheme == "https" else 80)
-        raw = _dial(peer.hostname or "", port, deadline)
+        port = self._peer.port or (443 if self._peer.scheme == "https" else 80)
+        raw = _dial(self._peer.hostname or "", port, deadline)
         self._busy = raw
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -60,7 +60,7 @@ class Post:
         try:
             reply = self._connection.post(letter.body, headers, self._timeout)
         except OSError as error:
-            return of_error(error, self._timeout)
+            return of_error(error, redacted(self._connection.peer), self._timeout)
         kind = reply.headers.get("content-type", "")
         if 200 <= reply.status < 300:
             rejected, reason = self._content.rejected(kind, reply.body)

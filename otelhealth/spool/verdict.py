@@ -68,19 +68,19 @@ def of_reply(reply: Reply) -> Verdict:
     return Verdict(Fate.POISON, str(status), said, _REMEDIES.get(status, _REFUSES))
 
 
-def of_error(error: OSError, timeout: float) -> Verdict:
-    """Of an attempt without a whole answer."""
+def of_error(error: OSError, peer: str, timeout: float) -> Verdict:
+    """Of an attempt without a whole answer of `peer`."""
     if isinstance(error, TimeoutError):
-        return Verdict(Fate.HELD, "timeout", f"no whole answer within {timeout:g} s", _SLOW)
+        return Verdict(Fate.HELD, "timeout", f"no whole answer from {peer} within {timeout:g} s", _SLOW)
     if isinstance(error, ConnectionRefusedError):
-        return Verdict(Fate.HELD, "connection_refused", "the connection is refused", _REFUSED)
+        return Verdict(Fate.HELD, "connection_refused", f"{peer} refuses the connection", _REFUSED)
     if isinstance(error, ssl.SSLError):
         remedy = "check telemetry.otlp.certificate and the receiver's own"
         return Verdict(Fate.HELD, "tls_error", str(error), remedy)
     if isinstance(error, socket.gaierror):
-        return Verdict(Fate.HELD, "dns_error", f"its name is not known ({error.strerror})", _REFUSED)
+        return Verdict(Fate.HELD, "dns_error", f"the name of {peer} is not known ({error.strerror})", _REFUSED)
     if isinstance(error, ConnectionResetError | BrokenPipeError):
-        return Verdict(Fate.HELD, "connection_reset", "the receiver closed the connection", _BROKEN)
+        return Verdict(Fate.HELD, "connection_reset", f"{peer} closed the connection", _BROKEN)
     return Verdict(Fate.HELD, "connection_error", str(error) or type(error).__name__, _BROKEN)
 
 

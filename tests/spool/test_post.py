@@ -145,9 +145,12 @@ def test_a_partial_success_counts_what_was_rejected(receiver: Receiver) -> None:
     sending.close()
 
 
-def test_nobody_there_is_a_refused_connection() -> None:
-    sending = post(f"http://127.0.0.1:{unused_port()}", timeout="100ms")
-    assert sending.attempt(letter()).error_type == "connection_refused"
+def test_nobody_there_is_a_refused_connection_and_says_where() -> None:
+    port = unused_port()
+    sending = post(f"http://127.0.0.1:{port}", timeout="100ms")
+    verdict = sending.attempt(letter())
+    assert verdict.error_type == "connection_refused"
+    assert verdict.said == f"127.0.0.1:{port} refuses the connection"
     sending.close()
 
 
