@@ -1,4 +1,7 @@
-"""What becomes of a SQLite file that is damaged: it is moved aside, whole, for who wants to look."""
+"""What becomes of a SQLite file that is damaged: it is moved aside, whole, for who wants to look.
+
+And which file a path leads to: one that is open may be deleted or replaced meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -23,3 +26,12 @@ def move_aside(path: Path, now: float) -> str:
         if file.exists():
             file.rename(f"{aside}{suffix}")
     return aside
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file that is, by device and inode; None where there is none."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return seen.st_dev, seen.st_ino

@@ -6,9 +6,11 @@ import heapq
 import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from otelhealth.damage import PARTS, identity
 from otelhealth.spool.letter import Letter
 from otelhealth.spool.settings import SIGNALS, SignalName
 from otelhealth.units import MEMORY
@@ -83,6 +85,7 @@ class File:
         except BaseException:
             self._connection.close()
             raise
+        self._identities = self._found()
 
     def _prepare(self, make: bool) -> None:
         run = self._connection.execute
@@ -177,8 +180,20 @@ class File:
             self._connection.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
             self._grown = False
 
+    def is_there(self) -> bool:
+        """Whether its path still leads to it."""
+        return self.path is None or identity(self.path) == self._identities[0]
+
     def close(self) -> None:
         self._connection.close()
+        if not self.is_there() and self._found()[1] == self._identities[1]:  # it would be taken for another file's
+            for part in PARTS[1:]:
+                with suppress(OSError):
+                    Path(f"{self.path}{part}").unlink()
+
+    def _found(self) -> list[tuple[int, int] | None]:
+        """What is at the paths of the file and of its -wal."""
+        return [identity(Path(f"{self.path}{part}")) for part in PARTS[:2]]
 
     def _oldest(self, kinds: Iterable[Kind], after: int, but: Collection[int]) -> Letter | None:
         found = None

@@ -47,6 +47,7 @@ class Queue:
         """Returns when it is on disk (in memory, while the disk refuses); where there is no room the oldest goes."""
         with self._lock:
             shelf = self._shelf()
+            shelf.look()
             shelf.keep_time()
             letter = letter._replace(number=shelf.next_number(), at=shelf.ages.now())
             for file, most in () if self._closed else shelf.writable():
@@ -64,6 +65,7 @@ class Queue:
         """Keep them together, as many as have room; for each whether it had. See `put`."""
         with self._lock:
             shelf = self._shelf()
+            shelf.look()
             shelf.keep_time()
             numbered = [letter._replace(number=shelf.next_number(), at=shelf.ages.now()) for letter in letters]
             for file, most in () if self._closed else shelf.writable():

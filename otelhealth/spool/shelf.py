@@ -101,6 +101,21 @@ class Shelf:
         self.forget(letter)
         self._memory.exchange(parts)
 
+    def look(self) -> None:
+        """Where somebody deleted or replaced the file, what waits in it, which is still open, goes on in another."""
+        if self._disk is None or self._disk.is_there():
+            return
+        try:
+            waiting = [one for one in self._disk.every() if one.number > self._done.get(one.signal, 0)]
+        except sqlite3.Error as error:
+            self.fail(error)
+            return
+        self._memory.exchange(waiting)
+        self._done.clear()
+        self._home.leave()
+        self.fail(FileNotFoundError("its file was deleted or replaced while it was used"))
+        self._return()
+
     def keep_time(self) -> None:
         """Let the ages in the file follow a wall clock that jumped."""
         if self.ages.jumped() and self._disk is not None:
@@ -136,6 +151,7 @@ class Shelf:
 
     def close(self) -> None:
         """What is on disk stays; what is in memory alone is lost, and said."""
+        self.look()
         if self.problem:
             self._return()
         self._home.leave()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from otelhealth.clock import Clock
-from otelhealth.damage import is_corrupt, move_aside
+from otelhealth.damage import identity, is_corrupt, move_aside
 from otelhealth.errors import OtelHealthError
 from otelhealth.lock import Lock
 from otelhealth.records import History, RenewalRecord
@@ -74,7 +74,7 @@ class Database:
 
     def write(self, batch: Batch) -> None:
         """One transaction, a little pruning in it. Raises sqlite3.Error, and then nothing of it is written."""
-        if isinstance(self._path, Path) and _identity(self._path) != self._files[0]:
+        if isinstance(self._path, Path) and identity(self._path) != self._files[0]:
             self._go_on_without(self._path)
         if self._hours.due:
             self._hours.write(self._connection)
@@ -123,7 +123,7 @@ class Database:
     def _go_on_without(self, path: Path) -> None:
         """Somebody deleted or replaced the file that is open. Raises sqlite3.Error where there can be no other."""
         self._connection.close()
-        if _identity(wal := Path(f"{path}-wal")) == self._files[1]:  # it would be taken for the other file's
+        if identity(wal := Path(f"{path}-wal")) == self._files[1]:  # it would be taken for the other file's
             wal.unlink(missing_ok=True)
             Path(f"{path}-shm").unlink(missing_ok=True)
         there = path.exists()
@@ -181,7 +181,7 @@ class Database:
         self._ids.update((name, number) for number, name in self._connection.execute("SELECT id, name FROM checks"))
         states = self._connection.execute("SELECT name, snapshot FROM states")
         counters = self._connection.execute("SELECT key, value FROM counters")
-        self._files = [_identity(Path(f"{self._path}{suffix}")) for suffix in ("", "-wal")]
+        self._files = [identity(Path(f"{self._path}{suffix}")) for suffix in ("", "-wal")]
         return decoded(states), decoded(counters)
 
     def _prune(self, now: float, rows: int) -> None:
@@ -209,12 +209,3 @@ class Database:
     def _release(self) -> None:
         if self._lock:
             self._lock.release()
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file that is, by device and inode; None where there is none."""
-    try:
-        seen = path.stat()
-    except OSError:
-        return None
-    return seen.st_dev, seen.st_ino

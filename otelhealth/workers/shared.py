@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from otelhealth.clock import Clock
-from otelhealth.damage import PARTS
+from otelhealth.damage import PARTS, identity
 from otelhealth.store.rows import encoded
 from otelhealth.telemetry.windows import SLOT, SLOTS, SPAN, SPANS, Count, Part
 from otelhealth.workers.news import Draft, News
@@ -57,14 +57,14 @@ class Shared:
     @property
     def usable(self) -> bool:
         """Whether it is open, and still the file that the others have."""
-        return self._connection is not None and self._identity == _identity(self.path)
+        return self._connection is not None and self._identity == identity(self.path)
 
     def open(self) -> News:
         """Open or make it; all that it holds."""
         self.close()
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         self._connection = sqlite3.connect(self.path, check_same_thread=False, timeout=2, isolation_level=None)
-        self._identity = _identity(self.path)
+        self._identity = identity(self.path)
         try:
             self._prepare()
             self._version, self._revision, self._part, self._totals = -1, 0, 0, None
@@ -196,11 +196,3 @@ class Shared:
             if self._connection is not None and self._connection.in_transaction:
                 self._run("ROLLBACK")
             raise
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -321,6 +322,48 @@ def test_a_file_that_is_damaged_while_it_is_used_is_set_aside_and_nothing_new_is
     assert list(tmp_path.glob("spool-agent-0.db.damaged-*"))
     assert "is damaged (database disk image is malformed); it is now " in caplog.text
     assert "requests that waited in the damaged spool and are lost: 50" in caplog.text
+
+
+def lose_all(file: Path) -> None:
+    shutil.rmtree(file.parent)
+
+
+def lose_file(file: Path) -> None:
+    """And leave its -wal, which would be taken for another's."""
+    file.unlink()
+
+
+def replace(file: Path) -> None:
+    other = file.with_name("other")
+    other.write_bytes(b"no database")
+    other.rename(file)
+
+
+@pytest.mark.parametrize("lose", [lose_all, lose_file, replace])
+def test_what_waits_in_a_file_that_is_deleted_or_replaced_goes_on_in_another(
+    opened: Opened, tmp_path: Path, lose: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    place = Place.beside(tmp_path / "spools", "agent", 0, "shop")
+    queue = opened(place)
+    for number in range(5):
+        queue.put(letter(b"%d" % number))
+    first = queue.take("traces")
+    assert first is not None
+    lose(tmp_path / "spools" / "spool-agent-0.db")
+    queue.put(letter(b"new"))
+    assert queue.place() == (str(tmp_path / "spools" / "spool-agent-0.db"), "")
+    assert "its file was deleted or replaced while it was used" in caplog.text
+    queue.settle(first)
+    queue.close()
+    assert drained(opened(place)) == [b"1", b"2", b"3", b"4", b"new"]
+
+
+def test_a_file_that_is_lost_before_the_end_is_made_again_then(opened: Opened, tmp_path: Path) -> None:
+    queue = opened()
+    queue.put(letter(b"kept"))
+    lose_file(tmp_path / "spool-agent-0.db")
+    queue.close()
+    assert drained(opened()) == [b"kept"]
 
 
 def test_a_file_of_a_newer_version_is_left_as_it_is_and_memory_is_used(
