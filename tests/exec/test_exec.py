@@ -97,6 +97,7 @@ def test_a_program_in_any_language_finds_where_to_export_to_and_none_of_the_agen
     with Executed(tmp_path, ["sh", "-c", shown], **way) as run:
         receives = run.until_said(r"receives +(http://\S+) \(OTLP/HTTP\), forwarded to http://127.0.0.1:9\n")
         assert run.line() == receives[1]
+        run.until_said("sh runs uninstrumented: no Python program has begun in it")
         assert "hunter2" not in run.said()
 
 
@@ -140,11 +141,6 @@ def test_what_the_tree_uses_leaves_under_the_services_own_instance(tmp_path: Pat
         assert exit_ == "3"
         told = [record for record in receiver.logs() if record.event_name == "otelhealth.check.state_change"]
         assert any("has ended with 3" in str(record) for record in told)
-
-
-def test_a_program_that_is_no_python_is_said_to_run_uninstrumented(tmp_path: Path) -> None:
-    with Executed(tmp_path, ["sleep", "60"]) as run:
-        run.until_said("sleep runs uninstrumented: no Python program has begun in it")
 
 
 def test_a_python_without_otelhealth_says_so_once_and_runs(tmp_path: Path) -> None:

@@ -94,7 +94,8 @@ def test_an_agent_that_a_program_makes_works_where_the_one_beside_has_address_an
         "asyncio.run(main())"
     )
     python = [sys.executable, "-c", code]
-    with Executed(tmp_path, python, OTELHEALTH_SERVER__LISTEN=f"127.0.0.1:{listen}") as run:
+    told = {"OTELHEALTH_SERVER__LISTEN": f"127.0.0.1:{listen}", "OTELHEALTH_CHECKS": "{load: {kind: load}}"}
+    with Executed(tmp_path, python, **told) as run:
         assert run.process.communicate(timeout=30)[0] == "['load']\n"
         assert run.code() == 0
         assert f"the agent works and answers nowhere: cannot listen on 127.0.0.1:{listen}" in run.said()

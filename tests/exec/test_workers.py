@@ -208,11 +208,13 @@ def test_an_address_that_is_taken_is_no_error(tmp_path: Path, receiver: Receiver
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        environ = settings(receiver) | {"OTELHEALTH_SERVER__LISTEN": f"127.0.0.1:{other.getsockname()[1]}"}
+        listen = f"127.0.0.1:{other.getsockname()[1]}"
+        checks = "{load: {kind: load, every: 1s}}"
+        environ = settings(receiver) | {"OTELHEALTH_SERVER__LISTEN": listen, "OTELHEALTH_CHECKS": checks}
         command = [sys.executable, "-c", "print('works', flush=True); input()"]
         with instrumented(tmp_path, command, **environ):
             eventually(lambda: "answers nowhere" in (tmp_path / "stderr").read_text(), within=30)
-            eventually(lambda: any(span.name == "check cpu" for span in receiver.spans()), within=30)
+            eventually(lambda: any(span.name == "check load" for span in receiver.spans()), within=30)
         assert "cannot listen on" in (tmp_path / "stderr").read_text()
 
 
