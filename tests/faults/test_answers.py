@@ -25,6 +25,7 @@ from opentelemetry.trace import Tracer
 
 from otelhealth.telemetry import Identity, Telemetry, TelemetrySettings
 from tests.faults.figures import Figures
+from tests.faults.load import SCOPE
 from tests.faults.scripted import arrived
 from tests.telemetry.receiver import Answer, Receiver
 from tests.waiting import eventually
@@ -131,7 +132,7 @@ def spooled(case: Case, folder: Path, until: float) -> tuple[Figures, int, int]:
     told = {"otlp": {"endpoint": receiver.endpoint}, "metrics": {"interval": "1s"}}
     settings = TelemetrySettings.model_validate(told)
     telemetry = Telemetry.prepare(settings, Identity(SERVICE), environ={}, store=folder / "store.db").start()
-    made = spans(telemetry.tracer_provider.get_tracer("app"), until)
+    made = spans(telemetry.tracer_provider.get_tracer(SCOPE), until)
     flowed = sum(request.path == "/v1/metrics" and request.answered == 200 for request in receiver.requests)
     receiver.content = True
     # those that asked for a long pause are not bothered at the end; the next start delivers
@@ -150,7 +151,7 @@ def plain(case: Case, until: float) -> Figures:
     provider = TracerProvider(resource=Resource({"service.name": SERVICE}), shutdown_on_exit=False)
     exporter = OTLPSpanExporter(f"{receiver.endpoint}/v1/traces", compression=Compression.Gzip)
     provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1000))
-    made = spans(provider.get_tracer("app"), until)
+    made = spans(provider.get_tracer(SCOPE), until)
     receiver.content = True
     provider.shutdown()
     receiver.close()
