@@ -157,7 +157,9 @@ def _wanted(attributes: Iterable[_Attribute]) -> dict[str, Value]:
         if attribute.key in WANTED:
             value = attribute.value or {}
             number = str(value.get("intValue", ""))
-            found[attribute.key] = int(number) if number.isdecimal() else str(value.get("stringValue", ""))
+            found[attribute.key] = (
+                int(number) if number.removeprefix("-").isdecimal() else str(value.get("stringValue", ""))
+            )
     return found
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -62,6 +62,7 @@ def test_a_point_without_a_recorded_value_is_left_out() -> None:
 
 
 @given(_counts, st.floats(0, 1e6), _attributes, st.sampled_from((DELTA, CUMULATIVE)))
+@example((0,) * 15, 0.0, {"url.path": -1}, DELTA)
 def test_any_histogram_is_read_alike_from_both_encodings(
     counts: tuple[int, ...], total: float, attributes: dict[str, str | int], temporality: int
 ) -> None:
