@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from otelhealth.checks.base import Check, Context, Interval, Quantity, Threshold, Tier, failed, passed, warned
-from otelhealth.model import CheckResult, Measurement, ServiceProcess, Usage
+from otelhealth.model import CheckResult, Child, Measurement, ServiceProcess, Usage
 from otelhealth.units import Duration, duration_text, size_text
 
 _MODE = "cpu.mode"
@@ -43,11 +44,11 @@ class ChildCheck(Check):
         child = ctx.surroundings.child
         if child is None:
             raise LookupError("there is no command: a check of kind child works under `otelhealth exec`")
-        process = child.process
-        if process.state == "starting":
+        if child.process.state == "starting":
             return warned("starting", "is about to start")
-        restarts = Measurement("restarts", process.restarts, "{restart}")
         usage = await ctx.in_thread(child.usage)
+        process = child.process if usage else await _last_word(child)
+        restarts = Measurement("restarts", process.restarts, "{restart}")
         if process.state == "stopping":
             measured = (restarts, *_measurements(usage)) if usage else (restarts,)
             return warned("stopping", f"{process.command} was asked to end", *measured)
@@ -59,6 +60,15 @@ class ChildCheck(Check):
         if process.restarts and age < self.settled:
             return warned("restarted", f"{said}; it ended with {process.exit_code} before", *measured)
         return passed(said, *measured)
+
+
+async def _last_word(child: Child) -> ServiceProcess:
+    """What the supervisor says of a command that is gone: it is gone a moment before it says how it ended."""
+    for _ in range(100):
+        if child.process.pid is None:
+            break
+        await asyncio.sleep(0.01)
+    return child.process
 
 
 def _not_running(process: ServiceProcess, restarts: Measurement) -> CheckResult:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -62,6 +63,17 @@ async def test_a_command_that_does_not_simply_run_is_told_as_what_it_is(
     told: dict[str, object], expected: tuple[Status, str, str]
 ) -> None:
     assert await run(about(**told)) == expected
+
+
+async def test_how_a_command_ended_is_waited_for_where_it_is_gone_before_that_is_told() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    child = WatchedChild(about(state="running", pid=gone.pid))
+    told = about(state="exited", exit_code=3)
+    asyncio.get_running_loop().call_later(0.1, setattr, child, "process", told)
+    result = await Runs(around=Surroundings(None, child=child))(ChildCheck(name="child"))
+    assert (result.status, result.message) == (Status.FAIL, "shop has ended with 3")
+    assert await run(about(state="running", pid=gone.pid)) == (Status.FAIL, "exited", "shop does not run")
 
 
 async def test_one_that_was_restarted_warns_until_it_has_run_for_a_while() -> None:
