@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 
 class Lock:
@@ -55,6 +57,23 @@ class Lock:
             return os.path.samestat(os.fstat(file), self._path.stat())
         except FileNotFoundError:
             return False
+
+
+class Claim(NamedTuple):
+    """The path at `number` of those that were tried, and its lock."""
+
+    number: int
+    path: Path
+    lock: Lock
+
+
+def claim(paths: Iterable[Path]) -> Claim | None:
+    """The first that no other process has; None where each has another. Raises OSError as `take` does."""
+    for number, path in enumerate(paths):
+        lock = Lock(path)
+        if lock.take():
+            return Claim(number, path, lock)
+    return None
 
 
 _held: weakref.WeakSet[Lock] = weakref.WeakSet()

@@ -34,7 +34,7 @@ from otelhealth.telemetry.windows import HTTP_CHECKS
 from otelhealth.units import MEMORY
 from otelhealth.workers import Worker
 from otelhealth.workers.leader import Leader
-from otelhealth.workers.slot import claim
+from otelhealth.workers.slot import slot_beside
 
 SECOND = 1.0
 SAMPLE_EVERY = 10  # s between readings of the host for `performance`
@@ -54,7 +54,7 @@ class Rounds:
         self.clock = clock
         self.store = _store(config.store, config.service.name, clock, role)
         self.redact = Redactor(config.secrets)
-        place = claim(Path(self.store.path)) if role == "app" and self.store.path != MEMORY else None
+        place = slot_beside(Path(self.store.path)) if role == "app" and self.store.path != MEMORY else None
         number = place.number if place else slot
         identity = config.identity(role, number)
         self.telemetry = Telemetry.prepare(config.telemetry, identity, clock, store=self.store.path, redact=self.redact)

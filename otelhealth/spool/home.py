@@ -30,7 +30,7 @@ class Home:
         if self._place is None:
             return 0
         try:
-            path, self._lock = self._place.claim()
+            _, path, self._lock = self._place.claim()
             self.file = self._open(path)
             self.ages = Ages(self._clock, Anchor.of(self.file.about(ANCHOR)), self.file.last[1])
             self.file.say(ANCHOR, str(self.ages.anchor))

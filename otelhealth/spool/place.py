@@ -12,7 +12,7 @@ from typing import NamedTuple
 from otelhealth.clock import Clock
 from otelhealth.damage import PARTS, is_corrupt, move_aside
 from otelhealth.errors import OtelHealthError
-from otelhealth.lock import Lock
+from otelhealth.lock import Claim, Lock, claim
 from otelhealth.spool.ages import Ages, Anchor
 from otelhealth.spool.file import STEP, File, next_number
 from otelhealth.spool.letter import Letter
@@ -48,13 +48,11 @@ class Place(NamedTuple):
             ending = f"-{self.slot + number}" if self.slot is not None else f"-{number}" if number else ""
             yield self.folder / f"{self.stem}{ending}{self.suffix}"
 
-    def claim(self) -> tuple[Path, Lock]:
+    def claim(self) -> Claim:
         """The first that no other process has. Raises OSError, or OtelHealthError where all are taken."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in self.names():
-            lock = Lock(path)
-            if lock.take():
-                return path, lock
+        if found := claim(self.names()):
+            return found
         raise OtelHealthError(f"{_MOST} processes have their spools in {self.folder} already")
 
     def orphans(self) -> Iterator[tuple[Path, Lock]]:

@@ -6,11 +6,12 @@ import os
 import threading
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from opentelemetry.sdk.resources import Resource, ResourceDetector
 
-from otelhealth.lock import Lock
+from otelhealth.lock import Claim, claim
 from otelhealth.telemetry.resource import FOLDER, INSTANCE_ID
 
 INSTANCE = "OTELHEALTH_INSTANCE"  # the id of the service's first process
@@ -46,27 +47,16 @@ class _Slot:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._pid = 0
-        self._held: Lock | None = None
-        self._number: int | None = None
+        self._held: Claim | None = None
 
     def slot(self, environ: Mapping[str, str]) -> int | None:
         with self._guard:
             if FOLDER in environ and self._pid != os.getpid():
-                if self._held is not None:  # our parent's: it keeps it
-                    self._held.release()
-                self._pid, self._held, self._number = os.getpid(), None, None
-                self._take(Path(environ[FOLDER]))
-            return self._number
-
-    def _take(self, folder: Path) -> None:
-        for number in range(_MOST):
-            lock = Lock(folder / f"slot-{number}")
-            try:
-                if lock.take():
-                    self._held, self._number = lock, number
-                    return
-            except OSError:
-                return
+                self._pid, self._held = os.getpid(), None
+                folder = Path(environ[FOLDER])
+                with suppress(OSError):
+                    self._held = claim(folder / f"slot-{number}" for number in range(_MOST))
+            return self._held.number if self._held else None
 
 
 _own = _Slot()

@@ -16,6 +16,7 @@ from otelhealth.clock import Clock
 from otelhealth.engine.roster import Roster
 from otelhealth.engine.threads import ThreadLane
 from otelhealth.errors import OtelHealthError
+from otelhealth.lock import Claim
 from otelhealth.model import Exposition
 from otelhealth.telemetry.setup import Telemetry
 from otelhealth.workers.asks import Answer, Asks
@@ -24,7 +25,6 @@ from otelhealth.workers.exchange import Exchange, Exchanged
 from otelhealth.workers.families import together
 from otelhealth.workers.leader import Leader
 from otelhealth.workers.news import Draft
-from otelhealth.workers.slot import Slot
 
 THREAD = "the workers' file"  # no check has such a name
 EVERY, ALONE, SOON = 0.25, 1.0, 0.05  # s between two exchanges; of a worker alone; while an answer is to come
@@ -38,7 +38,7 @@ log = logging.getLogger("otelhealth.workers")
 class Worker:
     """Beside the `store`, which the leader alone opens."""
 
-    def __init__(self, store: Path, slot: Slot, roster: Roster, telemetry: Telemetry, clock: Clock) -> None:
+    def __init__(self, store: Path, slot: Claim, roster: Roster, telemetry: Telemetry, clock: Clock) -> None:
         self._slot = slot
         self._roster = roster
         self._clock = clock
