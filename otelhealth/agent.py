@@ -54,8 +54,9 @@ class Agent:
     files follows their changes by the `sources` that `load` told. Raises ConfigError for a bad one, OtelHealthError
     where the address or the store cannot be had. It is entered once. In the role `app` it lives inside a web
     application: it does not listen, the application's server gives out its `app`. In the role `program` it lives
-    in a thread of one, whose other processes have another `slot`: an address that is taken is said, and no error;
-    so does one of the role `agent` below `otelhealth exec`, which has another beside it.
+    in a thread of one, and listens once it runs the checks: an address that is taken is said, and no error; so does
+    one of the role `agent` below `otelhealth exec`, which has another beside it. The processes of a service in either
+    role share their work; `led` is set in the one that runs the checks, once it listens where it can.
     `child` is the service that `otelhealth exec` runs beside it. `environ` is what stands above the configuration.
     """
 
@@ -66,7 +67,6 @@ class Agent:
         clock: Clock = SYSTEM,
         sources: Sources | None = None,
         role: Role = "agent",
-        slot: int = 0,
         child: Child | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
@@ -74,7 +74,8 @@ class Agent:
         role = self._role = _role(role, child, environ)
         first = self._first = read(config, sources, environ)
         self._listens = first.server.enabled and role != "app"
-        self._rounds = Rounds(first, clock, role, slot, child)
+        self.led = asyncio.Event()
+        self._rounds = Rounds(first, clock, role, child)
         self._reload = Reload(first, sources, environ, clock, self._apply, self._rounds.instruments.config_reload)
         self._receiver = _receiver(first, self._rounds, role)
         self._answers = Answers(first, self._rounds, self.run_checks, self._reload.record, self._receiver)
@@ -90,13 +91,10 @@ class Agent:
         self._loop = asyncio.get_running_loop()
         rounds, first = self._rounds, self._first
         try:
-            if rounds.worker:
-                await rounds.worker.join(rounds.lead, self._asked)
-            else:
-                rounds.lead()
+            await rounds.join(self._asked)
             for check in first.checks.values():
                 rounds.roster.put(check)
-            if self._listens:
+            if rounds.leads.is_set():
                 await self._listen()
             if self._receiver is not None:
                 await self._receiver.start()
@@ -107,7 +105,7 @@ class Agent:
         rounds.telemetry.start()
         if first.log.otlp != "off" and rounds.telemetry.log_records is not None:
             self._log = OwnHandler(rounds.telemetry.log_records, rounds.redact, first.log.otlp)
-        running = (rounds.beat_for_ever(), rounds.sample_for_ever(), self._reload.watch())
+        running = (rounds.beat_for_ever(), rounds.sample_for_ever(), self._reload.watch(), self._listen())
         self._tasks = [self._loop.create_task(part) for part in running]
         rounds.telemetry.events.agent_start(f"otelhealth watches {first.service.name}")
         return self
@@ -138,14 +136,6 @@ class Agent:
         """Let go of what making it took; for an agent that is not entered."""
         if self._rounds.worker:
             self._rounds.worker.release()
-
-    async def _listen(self) -> None:
-        try:
-            await self._server.start()
-        except OtelHealthError as error:
-            if self._role != "program":
-                raise
-            log.warning("the agent works and answers nowhere: %s", error)
 
     @property
     def config(self) -> Config:
@@ -228,6 +218,18 @@ class Agent:
     async def reload(self) -> None:
         """Read the configuration file again, as on SIGHUP; a bad one keeps the old, and is said."""
         await self._reload.again()
+
+    async def _listen(self) -> None:
+        """As soon as this process runs the checks; once."""
+        await self._rounds.leads.wait()
+        try:
+            if self._listens and not self.led.is_set():
+                await self._server.start()
+        except OtelHealthError as error:
+            if self._role != "program":
+                raise
+            log.warning("the agent works and answers nowhere: %s", error)
+        self.led.set()
 
     async def _leave(self, deadline: float) -> None:
         """Keep and send what is left, until then (monotonic seconds), and let another process run the checks."""

@@ -33,6 +33,7 @@ from otelhealth.telemetry.setup import Telemetry
 from otelhealth.telemetry.windows import HTTP_CHECKS
 from otelhealth.units import MEMORY
 from otelhealth.workers import Worker
+from otelhealth.workers.asks import Answer
 from otelhealth.workers.leader import Leader
 from otelhealth.workers.slot import slot_beside
 
@@ -48,27 +49,20 @@ log_of_states = logging.getLogger("otelhealth.state")  # over OTLP these leave a
 class Rounds:
     """The rooms at work: each check's beat, and the tick of time."""
 
-    def __init__(
-        self, config: Config, clock: Clock, role: str = "agent", slot: int = 0, child: Child | None = None
-    ) -> None:
+    def __init__(self, config: Config, clock: Clock, role: str = "agent", child: Child | None = None) -> None:
         self.clock = clock
+        self.leads = asyncio.Event()
         self.store = _store(config.store, config.service.name, clock, role)
         self.redact = Redactor(config.secrets)
-        place = slot_beside(Path(self.store.path)) if role == "app" and self.store.path != MEMORY else None
-        number = place.number if place else slot
-        identity = config.identity(role, number)
+        shared = role != "agent" and self.store.path != MEMORY
+        slot = slot_beside(Path(self.store.path)) if shared else None
+        identity = config.identity(role, slot.number if slot else 0)
         self.telemetry = Telemetry.prepare(config.telemetry, identity, clock, store=self.store.path, redact=self.redact)
         self.instruments = self.telemetry.instruments
         self.board = Board(config.status)
         self.threads = ThreadLane(clock, lag=self.instruments.scheduler_lag)
-        self.runner = Runner(
-            clock,
-            self.threads,
-            Surroundings(self.telemetry.export_path, self.telemetry.export_record, child),
-            self.telemetry.tracer,
-            self.raised,
-            self.redact,
-        )
+        around = Surroundings(self.telemetry.export_path, self.telemetry.export_record, child)
+        self.runner = Runner(clock, self.threads, around, self.telemetry.tracer, self.raised, self.redact)
         self.scheduler = Scheduler(
             self.beat,
             clock,
@@ -84,7 +78,7 @@ class Rounds:
         self.host = HostSample()
         self._renewed: RenewalRecord | None = None  # of the store, when everything was kept
         self._told = -1  # the board's revision that the service's metrics show
-        self.worker = Worker(Path(self.store.path), place, self.roster, self.telemetry, clock) if place else None
+        self.worker = Worker(Path(self.store.path), slot, self.roster, self.telemetry, clock) if slot else None
 
     async def beat(self, check: Check, due: float, _lane: str) -> None:
         """One run, from due (monotonic seconds) to told."""
@@ -170,12 +164,20 @@ class Rounds:
         except (TypeError, ValueError, AttributeError) as error:
             log.warning("the counts of the last 24 h start anew: %s", error)
 
+    async def join(self, answer: Answer) -> None:
+        """Run the checks, or follow the process that does; see `Worker.join`."""
+        if self.worker:
+            await self.worker.join(self.lead, answer)
+        else:
+            self.lead()
+
     def lead(self) -> None:
         """Run the checks from now on. Raises OtelHealthError where the store cannot be had."""
         kept, counters = self.store.open()
         if self.worker is None or not self.worker.counted:
             self.restore(counters)
         self.roster.lead(kept)
+        self.leads.set()
         if self.board.states:  # at a start there are none yet, and none is not all that have to pass
             self.tick()
 

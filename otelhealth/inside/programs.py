@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 _FORKING = {"gunicorn"}  # load the application in processes that they fork
 _SPAWNING = {"uvicorn", "hypercorn"}  # may start others that serve
+_TRACKER = "from multiprocessing.resource_tracker"  # what spawning starts besides: it cleans up behind the others
 
 
 def program(words: Sequence[str]) -> str:
@@ -28,9 +29,21 @@ def forks(words: Sequence[str]) -> bool:
 
 
 def leads(words: Sequence[str], environ: Mapping[str, str]) -> bool:
-    """Whether its work is done by others that it starts: the agent belongs to one of those."""
-    if program(words) not in _SPAWNING:
-        return False
-    several = {"--workers", "-w", "--reload"}
-    asked = any(word in several or word.startswith("--workers=") for word in words)
-    return asked or environ.get("WEB_CONCURRENCY", "1") not in ("", "0", "1")
+    """Whether its work is done by others that it starts, or it only helps them: the agent belongs to one of those."""
+    if any(word.startswith(_TRACKER) for word in words):
+        return True
+    match program(words):
+        case "uvicorn":
+            return "--reload" in words or _workers(words, environ.get("WEB_CONCURRENCY", "")) > 1
+        case "hypercorn":
+            return _workers(words) > 0
+    return False
+
+
+def _workers(words: Sequence[str], told: str = "") -> int:
+    for word, following in zip(words, (*words[1:], ""), strict=True):
+        if word in ("-w", "--workers"):
+            told = following
+        elif word.startswith("--workers="):
+            told = word.partition("=")[2]
+    return int(told) if told.isdecimal() else 1

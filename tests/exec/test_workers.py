@@ -168,22 +168,40 @@ def health(port: int, path: str = "/health") -> Any:
         return None
 
 
-def test_of_the_workers_of_a_program_one_has_the_agent_and_the_next_takes_over(
-    tmp_path: Path, receiver: Receiver
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_workers_of_a_program_work_as_one_and_the_next_takes_over(
+    server: str, tmp_path: Path, receiver: Receiver
 ) -> None:
     port, listen = free_ports(("http", "health")).values()
     environ = settings(receiver) | {"OTELHEALTH_SERVER__LISTEN": f"127.0.0.1:{listen}"}
-    with instrumented(tmp_path, served("gunicorn", port), **environ):
+    with instrumented(tmp_path, served(server, port), **environ):
         pids = ask_all(port)
         assert eventually(lambda: health(listen), within=30)["service"] == "shop"
         eventually(lambda: len(requests_by_instance(receiver)) == 2)
         eventually(lambda: len(spans_by_instance(receiver)) == 2)
-        said = (tmp_path / "stderr").read_text()
-        assert said.count("an agent works in this program") == 1
+        assert set(requests_by_instance(receiver)) == spans_by_instance(receiver)
+        eventually(lambda: instances_at(listen) == spans_by_instance(receiver), within=30)
+        told = sum(requests_by_instance(receiver).values())
+        eventually(lambda: health(listen, "/health/detailed")["performance"]["requests"] >= told, within=30)
         [leader] = {pid for pid in pids if _listens(pid, listen)}
+        if server == "hypercorn":  # ends when one of its workers dies
+            return
+        assert health(listen, "/health/detailed")["agent"]["worker"]["pid"] == leader
         os.kill(leader, signal.SIGKILL)
-        assert eventually(lambda: health(listen), within=30)["status"]
-        eventually(lambda: len(ask_all(port) - {leader}) == 2)
+        next_one = eventually(lambda: health(listen, "/health/detailed"), within=30)
+        assert (next_one["agent"]["worker"]["leads"], next_one["agent"]["worker"]["pid"] != leader) == (True, True)
+        assert next_one["performance"]["requests"] >= told
+        eventually(lambda: len(ask_all(port) - {leader}) == 2)  # gunicorn's worker hears no end while it starts
+        said = (tmp_path / "stderr").read_text()
+        assert said.count("an agent works in this program and answers") == 2
+        assert "nowhere" not in said
+
+
+def instances_at(listen: int) -> set[str]:
+    """Of which instances `/metrics` has requests."""
+    text = fetch(f"http://127.0.0.1:{listen}/metrics").decode()
+    lines = (line for line in text.splitlines() if line.startswith("http_server_request_duration_seconds_count"))
+    return {line.partition('service_instance_id="')[2].partition('"')[0] for line in lines}
 
 
 def _listens(pid: int, port: int) -> bool:
@@ -272,9 +290,13 @@ def test_exporters_of_the_users_own_stay(tmp_path: Path) -> None:
         ("python /v/uvicorn app:app", {}, ("uvicorn", False, False)),
         ("python -m uvicorn app:app --workers 4", {}, ("uvicorn", False, True)),
         ("python /v/uvicorn app:app --workers=4", {}, ("uvicorn", False, True)),
+        ("python /v/uvicorn app:app --workers 1", {"WEB_CONCURRENCY": "3"}, ("uvicorn", False, False)),
         ("python /v/uvicorn app:app", {"WEB_CONCURRENCY": "3"}, ("uvicorn", False, True)),
-        ("python /v/hypercorn -w 2 app:app", {}, ("hypercorn", False, True)),
+        ("python /v/uvicorn app:app --reload", {}, ("uvicorn", False, True)),
+        ("python /v/hypercorn app:app", {}, ("hypercorn", False, True)),
+        ("python /v/hypercorn -w 0 app:app", {}, ("hypercorn", False, False)),
         ("python script.py uvicorn --reload", {}, ("", False, False)),
+        ("python -c from\xa0multiprocessing.resource_tracker\xa0import\xa0main", {}, ("", False, True)),
         ("python -c import_uvicorn uvicorn --reload", {}, ("", False, False)),
         ("python", {}, ("", False, False)),
     ],
@@ -282,5 +304,5 @@ def test_exporters_of_the_users_own_stay(tmp_path: Path) -> None:
 def test_the_part_of_a_process_is_told_by_its_words(
     words: str, environ: dict[str, str], expected: tuple[str, bool, bool]
 ) -> None:
-    split = words.split()
+    split = [word.replace("\xa0", " ") for word in words.split(" ")]
     assert (program(split), forks(split), leads(split, environ)) == expected
