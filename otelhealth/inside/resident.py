@@ -87,6 +87,8 @@ class Resident:
         agent = self._agent
         self._reset()
         self._agent = agent
+        if util := sys.modules.get("multiprocessing.util"):
+            util.register_after_fork(self, _end_with_the_child)
 
     def _work(self, agent: Agent) -> None:
         otel_context.attach(otel_context.set_value(_SUPPRESS, True))
@@ -109,6 +111,13 @@ class Resident:
 async def _say_where(agent: Agent) -> None:
     await agent.led.wait()
     say(f"an agent works in this program and answers {f'{agent.url}/health' if agent.url else 'nowhere'}")
+
+
+def _end_with_the_child(resident: Resident) -> None:
+    """A child of `multiprocessing` leaves by `os._exit`, without `atexit`; it runs finalizers of its own."""
+    from multiprocessing.util import Finalize  # noqa: PLC0415 - only where it is in use
+
+    Finalize(None, resident.end, exitpriority=-1)  # after all of the program's own
 
 
 def _has_its_own_way() -> bool:
