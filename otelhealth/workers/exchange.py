@@ -69,7 +69,8 @@ class Exchange:
             news = shared.read(asks=election.leads and not self._led)
             self._led = election.leads
         except sqlite3.DatabaseError as error:
-            if election.leads and (is_corrupt(error) or isinstance(error, sqlite3.NotSupportedError)):
+            # damage may show to one of them alone: what another has in its memory is sound
+            if is_corrupt(error) or (election.leads and isinstance(error, sqlite3.NotSupportedError)):
                 shared.remove()
             raise
         self._include(news)

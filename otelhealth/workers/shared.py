@@ -113,10 +113,11 @@ class Shared:
             self._connection = None
 
     def remove(self) -> None:
-        """A damaged one: what it held is for the moment only."""
+        """A damaged one, unless another worker has put one in its place: what it held is for the moment only."""
         self.close()
-        for part in PARTS:
-            Path(f"{self.path}{part}").unlink(missing_ok=True)
+        if self._identity == identity(self.path):
+            for part in PARTS:
+                Path(f"{self.path}{part}").unlink(missing_ok=True)
 
     def _prepare(self) -> None:
         # what a crash of the machine leaves is for the moment only: nobody waits for the disk
