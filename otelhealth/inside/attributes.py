@@ -24,14 +24,15 @@ _PROBES = (  # how those who only look whether a service is well call themselves
     *(b"Consul Health Check", b"Envoy/HC", b"Uptime-Kuma/", b"Gatus/"),
 )
 _REDACTED = "REDACTED"
-_SECRET = frozenset(  # keys of a query, in lower case: those of the conventions, then what users call their secrets
-    {
-        *("awsaccesskeyid", "signature", "sig", "x-goog-signature"),
-        *("x-amz-signature", "x-amz-credential", "x-amz-security-token"),
-        *("access_token", "api_key", "apikey", "auth", "authorization", "client_secret", "code", "id_token", "jwt"),
-        *("key", "pass", "passwd", "password", "refresh_token", "secret", "session", "ticket", "token"),
-    }
+# keys of a query, in lower case and without marks: those of the conventions, and what users call their secrets
+_SECRET = frozenset(
+    {"auth", "authorization", "code", "jwt", "key", "pass", "passwd", "pwd", "session", "sig", "ticket"}
 )
+_SECRET_ENDS = (
+    *("accesskeyid", "apikey", "credential", "credentials", "password"),
+    *("secret", "sessionid", "signature", "token"),
+)
+_MARKS = str.maketrans("", "", "-_.")
 
 
 def known_methods(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
@@ -78,7 +79,8 @@ def redacted_query(query: bytes) -> str:
 
 
 def _is_secret(key: str) -> bool:
-    return (unquote_plus(key) if "%" in key else key).lower() in _SECRET
+    plain = (unquote_plus(key) if "%" in key else key).lower().translate(_MARKS)
+    return plain in _SECRET or plain.endswith(_SECRET_ENDS)
 
 
 def of_request(scope: Scope, host: bytes, agent: bytes) -> dict[str, AttributeValue]:

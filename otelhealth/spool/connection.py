@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 import time
@@ -145,7 +146,8 @@ class Connection:
             raise
 
     def _tunnel(self, raw: socket.socket, proxy: SplitResult, deadline: float) -> None:
-        target = f"{self._url.hostname}:{self._url.port or 443}"
+        host = self._url.hostname or ""
+        target = f"{f'[{host}]' if ':' in host else host}:{self._url.port or 443}"
         lines = [f"CONNECT {target} HTTP/1.1", f"host: {target}"]
         lines += [f"{name}: {value}" for name, value in _proxy_authorization(proxy).items()]
         _send(raw, "\r\n".join([*lines, "", ""]).encode("latin-1"), deadline)
@@ -155,7 +157,7 @@ class Connection:
             if len(answer) > _MAX_REPLY:
                 raise ConnectionError("the proxy's answer is larger than 1 MiB")
         status = answer.split(b" ", 2)[1:2]
-        if status != [b"200"]:
+        if not re.fullmatch(rb"2\d\d", b"".join(status)):
             raise ConnectionError(f"the proxy answered {b' '.join(status).decode('latin-1')} to CONNECT")
 
     def _exchange(self, connected: socket.socket, request: bytes, deadline: float) -> Reply:

@@ -25,7 +25,9 @@ SECRET = st.sampled_from(
         ("a=1&SIG=a=b&&c", "a=1&SIG=REDACTED&&c"),
         ("s%69g=abc&a=%20", "s%69g=REDACTED&a=%20"),
         ("token", "token"),
-        ("signal=5&tokens=3", "signal=5&tokens=3"),
+        ("signal=5&tokens=3&monkey=1&country_code=de", "signal=5&tokens=3&monkey=1&country_code=de"),
+        ("access-token=1&Session_ID=2&apiKey=3", "access-token=REDACTED&Session_ID=REDACTED&apiKey=REDACTED"),
+        ("X-Amz-Credential=1&csrf_token=2&pwd=3", "X-Amz-Credential=REDACTED&csrf_token=REDACTED&pwd=REDACTED"),
         ("api_key=1;b=2", "api_key=REDACTED"),
     ],
 )

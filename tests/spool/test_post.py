@@ -256,7 +256,7 @@ def tunnel(server: socket.socket, answer: bytes, heads: list[bytes], done: threa
     with peer:
         heads.append(peer.recv(65536))
         peer.sendall(answer)
-        if b"200" not in answer:
+        if b" 2" not in answer:
             return
         host, port = heads[0].split(b" ")[1].decode().split(":")
         with socket.create_connection((host, int(port))) as target:
@@ -277,13 +277,14 @@ def pump(source: socket.socket, sink: socket.socket) -> None:
     ("answer", "error_type", "message"),
     [
         (b"HTTP/1.1 200 Connection established\r\n\r\n", "", ""),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "", ""),
         (
             b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
             "connection_error",
             "the proxy answered 407 to CONNECT",
         ),
     ],
-    ids=["lets through", "refuses"],
+    ids=["lets through", "lets through in another word", "refuses"],
 )
 def test_tls_goes_through_a_tunnel_of_the_proxy(
     secure: SecureReceiver, monkeypatch: pytest.MonkeyPatch, answer: bytes, error_type: str, message: str
@@ -302,6 +303,20 @@ def test_tls_goes_through_a_tunnel_of_the_proxy(
     assert (verdict.error_type, verdict.said) == (error_type, message)
     assert heads[0].startswith(f"CONNECT 127.0.0.1:{secure.port} HTTP/1.1\r\n".encode())
     assert b"proxy-authorization: Basic dXNlcjpwYXNz" in heads[0]
+
+
+def test_an_ipv6_receiver_stands_in_brackets_in_a_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
+    heads: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        refusal = b"HTTP/1.1 403 Forbidden\r\n\r\n"
+        thread = threading.Thread(target=tunnel, args=(server, refusal, heads, threading.Event()), daemon=True)
+        thread.start()
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{server.getsockname()[1]}")
+        sending = post("https://[2001:db8::1]:4318")
+        sending.attempt(letter())
+        thread.join()
+        sending.close()
+    assert heads[0].startswith(b"CONNECT [2001:db8::1]:4318 HTTP/1.1\r\nhost: [2001:db8::1]:4318\r\n")
 
 
 def test_a_proxy_of_the_environment_is_used_unless_no_proxy_names_the_receiver(
