@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import socket
 import struct
@@ -93,8 +94,17 @@ class Receiver:
                 connection.shutdown(socket.SHUT_RDWR)
 
     def up(self) -> None:
-        """Where it was before."""
-        self._start(self.port)
+        """Where it was before, once no connection of another has its port any more."""
+        eventually(self._is_up)
+
+    def _is_up(self) -> bool:
+        try:
+            self._start(self.port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return False
+        return True
 
     def _stop(self) -> None:
         self._server.shutdown()

@@ -91,10 +91,10 @@ def gaps(runs: Iterable[Run]) -> list[float]:
 
 
 def assert_in_turn(runs: list[Run]) -> None:
-    """One process after the other ran the check, never too soon."""
+    """One process after the other ran the check, never too often: a turn begins with a run off beat."""
     turns = [runs[0].pid, *(later.pid for earlier, later in pairwise(runs) if earlier.pid != later.pid)]
     assert len(turns) == len(set(turns)), turns
-    assert min(gaps(runs)) > 0.4  # a process that starts anew runs it once off beat, at least half an interval early
+    assert len(runs) <= runs[-1].at - runs[0].at + 2 + len(turns)  # every second; the first of them may have been late
 
 
 @every_server
@@ -106,7 +106,7 @@ def test_one_worker_runs_the_check_once_per_interval_and_all_know_its_state(
     assert [pid for pid, desk in fleet.desks.items() if desk.worker()["leads"]] == [leader]
     runs = eventually(lambda: found if len(found := fleet.shop.runs()) >= 4 else None)
     assert {run.pid for run in runs} == {leader}
-    assert min(gaps(runs)) > 0.5
+    assert len(runs) <= runs[-1].at - runs[0].at + 2
     assert len({stock(desk) for desk in fleet.desks.values()}) == 1
     assert {desk.ask("/health/ready")[0] for desk in fleet.desks.values()} == {200}
 
