@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from opentelemetry.trace import StatusCode
@@ -10,6 +9,7 @@ from opentelemetry.trace import StatusCode
 from otelhealth.checks.base import Context
 from otelhealth.checks.http import Exchange
 from otelhealth.checks.request import Request, Response
+from otelhealth.checks.stream import traced
 from otelhealth.errors import ProbeError
 
 Judge = Callable[[Response], ProbeError | None]
@@ -34,14 +34,8 @@ async def call(
         "server.port": url.port,
         "user_agent.synthetic.type": "test",
     }
-    with ctx.client_span(request.method, attributes) as span:
-        try:
-            response = await exchange.run(request, ctx.traceparent(span))
-        except asyncio.CancelledError:
-            ctx.log(f"stopped {exchange}")
-            raise
-        finally:
-            span.set_attributes(exchange.attributes())
+    with traced(ctx, request.method, attributes, exchange) as span:
+        response = await exchange.run(request, ctx.traceparent(span))
         problem = judge(response)
         if problem is not None:
             span.set_attribute("error.type", problem.error_type)

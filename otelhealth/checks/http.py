@@ -51,13 +51,10 @@ class Exchange(Attempt):
 
     async def run(self, request: Request, traceparent: str | None = None) -> Response:
         """Raises ProbeError for whatever the target, or the way to it, reported."""
-        try:
+        response = await self._once(request, traceparent)
+        while response.status in _REDIRECTS and request.redirects and response.header("location"):
+            request = self._next(request, response)
             response = await self._once(request, traceparent)
-            while response.status in _REDIRECTS and request.redirects and response.header("location"):
-                request = self._next(request, response)
-                response = await self._once(request, traceparent)
-        finally:
-            self.enter("")
         return response
 
     def _next(self, request: Request, response: Response) -> Request:

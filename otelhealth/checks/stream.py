@@ -14,10 +14,11 @@ from otelhealth.address import host_port
 from otelhealth.checks.base import Context
 from otelhealth.checks.resolve import Family, literal, resolve
 from otelhealth.checks.tls import Tls, context, tls_error
-from otelhealth.errors import ProbeError
+from otelhealth.errors import ProbeError, one_line
 from otelhealth.units import duration_text
 
 _OURS = (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM)
+_QUOTED = 200  # bytes of what a peer said
 _CLASSES = {
     errno.ECONNREFUSED: ("connection_refused", "refused the connection"),
     errno.ECONNRESET: ("connection_reset", "reset the connection"),
@@ -46,14 +47,15 @@ class Endpoint(NamedTuple):
 
 
 class Attempt:
-    """How far one attempt came: seconds per phase, the phase it is in, the address it went to."""
+    """How far one attempt came: seconds per phase, the phase it is in, the address it went to, what was said there."""
 
-    __slots__ = ("_since", "peer", "phase", "phases")
+    __slots__ = ("_since", "heard", "peer", "phase", "phases")
 
     def __init__(self) -> None:
         self.phases: dict[str, float] = {}
         self.phase = ""
         self.peer = ""
+        self.heard = ""
         self._since = 0.0
 
     def enter(self, phase: str) -> None:
@@ -74,7 +76,8 @@ class Attempt:
     def __str__(self) -> str:
         took = ", ".join(f"{name} {duration_text(seconds)}" for name, seconds in self.phases.items())
         where = f" to {self.peer}" if self.peer else ""
-        return f"in phase {self.phase or 'none'}{where}" + (f" after {took}" if took else "")
+        said = f", it said {self.heard}" if self.heard else ""
+        return f"in phase {self.phase or 'none'}{where}" + (f" after {took}" if took else "") + said
 
 
 @contextmanager
@@ -216,8 +219,14 @@ class Inbox(asyncio.Protocol):
                 raise self._lost
             if self._closed or len(self.data) >= self._limit:
                 why = "closed the connection" if self._closed else f"said {self._limit // 1024} KiB"
-                raise ProbeError("unexpected_answer", f"{self._where} {why} without the expected answer")
+                said = f", it said {self}" if str(self) else ""
+                raise ProbeError("unexpected_answer", f"{self._where} {why} without the expected answer{said}")
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         taken, self.data = self.data[:length], self.data[length:]
         return taken
+
+    def __str__(self) -> str:
+        """The begin of what was said and not taken yet, quoted; empty where nothing was."""
+        text = one_line(self.data[:_QUOTED].decode(errors="replace"), _QUOTED).strip()
+        return f"'{text}{'...' if len(self.data) > _QUOTED else ''}'" if text else ""

@@ -196,7 +196,7 @@ class Runner:
             return result
         self._watch_stuck(check.name, attempt.stuck)
         stage = f" ({ctx.lines[-1]})" if ctx.lines else ""
-        return CheckResult(Status.FAIL, f"no answer within {duration_text(check.timeout)}{stage}", TIMEOUT)
+        return CheckResult(Status.FAIL, f"not done within {duration_text(check.timeout)}{stage}", TIMEOUT)
 
     def _watch_stuck(self, name: str, task: asyncio.Task[CheckResult] | None) -> None:
         if task is None:

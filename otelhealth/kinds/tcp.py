@@ -123,6 +123,7 @@ class TcpCheck(Check, Turn, TlsOptions):
                 for turn in self.turns:
                     answer = await turn.take(transport, inbox)
             finally:
+                attempt.heard = str(inbox)
                 transport.abort()
         return answer.decode(errors="replace").strip()[-200:]
 

@@ -126,7 +126,7 @@ async def test_a_probe_that_does_not_answer_fails_at_its_deadline_and_closes_wha
 
     result = await run(sample(timeout="100ms"), act)
     assert (result.status, result.error_type) == (Status.FAIL, "timeout")
-    assert result.message == "no answer within 100ms"
+    assert result.message == "not done within 100ms"
     assert 0.09 < result.duration < 5
     assert closed == [0.0]
 

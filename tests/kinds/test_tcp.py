@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from otelhealth.kinds.tcp import TcpCheck
 from otelhealth.model import CheckResult, Status
 from tests.kinds.loopback import Authority, Bench, open_files, serving, settled
+from tests.kinds.runs import Runs
 
 
 async def redis_like(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -94,7 +95,18 @@ async def test_a_peer_that_ends_without_the_answer_fails() -> None:
 
     result = await seen(goodbye, expect="220")
     assert (result.status, result.error_type) == (Status.FAIL, "unexpected_answer")
-    assert "closed the connection without the expected answer" in result.message
+    assert result.message.endswith(" closed the connection without the expected answer, it said 'sorry'")
+
+
+async def test_a_wrong_answer_is_shown_where_the_expected_one_did_not_come_in_time() -> None:
+    async with serving(redis_like) as port:
+        check = TcpCheck.model_validate(
+            {"host": "127.0.0.1", "port": port, "send": "PONG\r\n", "expect": "+PONG", "timeout": "1s"}
+        )
+        result = await Runs()(check)
+    assert (result.status, result.error_type) == (Status.FAIL, "timeout")
+    assert "stopped in phase dialogue" in result.message
+    assert result.message.endswith(", it said '-ERR unknown command')")
 
 
 async def test_a_peer_that_never_stops_talking_is_left() -> None:
