@@ -4,6 +4,8 @@ Each call reads a fixed number of small kernel files, whatever the number of soc
 no `/proc` (macOS), psutil answers and what it does not know is left out.
 """
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, Self
 
@@ -13,6 +15,7 @@ from otelhealth.checks.base import Category, Check, Context, Quantity
 from otelhealth.checks.cgroup import Cgroup, CgroupMemory, Pressure, Resource, Throttling, number_after, read
 from otelhealth.checks.mounts import Usage, mount_table, usages
 from otelhealth.clock import SYSTEM, Clock
+from otelhealth.errors import OtelHealthError
 from otelhealth.model import Instrument
 from otelhealth.units import LocalPath
 
@@ -152,9 +155,17 @@ class HostCheck(Check):
     )
 
     def host(self, ctx: Context, *, container: bool = False) -> Host:
-        """The one this check keeps; with `container`, limits of this process's cgroup count."""
+        """The one this check keeps; with `container`, limits of this process's cgroup count.
+
+        Raises OtelHealthError where another `root` shows none: this process's own figures would pass for the host's.
+        """
         host = ctx.memory.get("host")
         if not isinstance(host, Host) or (str(host.root), host.container) != (self.root, container):
+            if self.root != "/" and _is_empty(f"{self.root}/proc"):
+                raise OtelHealthError(
+                    f"no host is seen below {self.root}, which has no proc",
+                    "mount the host's `/` there, or correct `root`",
+                )
             host = ctx.memory["host"] = Host(Path(self.root), container=container)
         return host
 
@@ -197,6 +208,12 @@ class HostSampler:
             network_connections=self._host.established() or 0,
             scope="container" if "container" in (self._cpu.scope, memory.scope) else "host",
         )
+
+
+def _is_empty(folder: str) -> bool:
+    with suppress(OSError), os.scandir(folder) as entries:
+        return next(entries, None) is None
+    return True
 
 
 def _kib(text: str, name: str) -> int:

@@ -12,7 +12,7 @@ from pydantic import Field
 from otelhealth.checks.base import Context, Quantity, failed, passed
 from otelhealth.checks.cgroup import read
 from otelhealth.checks.host import Host, HostCheck, host_quantity
-from otelhealth.checks.mounts import Mount, MountTable, Usage, mount_table, usages
+from otelhealth.checks.mounts import Mount, MountTable, Usage, mount_table, usage, usages
 from otelhealth.errors import ProbeError
 from otelhealth.model import CheckResult, Measurement
 from otelhealth.units import size_text
@@ -112,9 +112,10 @@ class DiskCheck(HostCheck):
     async def _usages(self, ctx: Context, host: Host) -> list[Usage]:
         table = mount_table(host.root)
         chosen = self._chosen(table)
+        ask = _each if self.mounts else usages
         if table.may_block(chosen):
-            return await ctx.in_thread(lambda: usages(chosen, host.root))
-        return usages(chosen, host.root)  # a local file system answers from memory; a thread costs six times as much
+            return await ctx.in_thread(lambda: ask(chosen, host.root))
+        return ask(chosen, host.root)  # a local file system answers from memory; a thread costs six times as much
 
     def _chosen(self, table: MountTable) -> list[Mount]:
         found: Iterable[Mount] = table.local
@@ -123,6 +124,17 @@ class DiskCheck(HostCheck):
                 raise ProbeError("not_mounted", f"nothing is mounted on {', '.join(missing)}")
             found = [table.by_point[point] for point in self.mounts]
         return [mount for mount in found if not any(fnmatchcase(mount.point, pattern) for pattern in self.exclude)]
+
+
+def _each(mounts: Iterable[Mount], root: Path) -> list[Usage]:
+    """Of mounts that were asked for by name: one that does not answer is not left out."""
+    found = []
+    for mount in mounts:
+        try:
+            found.append(usage(mount, root))
+        except OSError as error:
+            raise ProbeError("mount_unusable", f"{mount.point} cannot be asked: {error.strerror}") from error
+    return found
 
 
 def _of(usage: Usage) -> Iterable[Measurement]:

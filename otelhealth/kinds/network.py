@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from glob import has_magic
 from typing import ClassVar, Literal
 
 import psutil
@@ -14,6 +15,7 @@ from pydantic import Field
 from otelhealth.checks.base import Context, Quantity, passed
 from otelhealth.checks.cgroup import read
 from otelhealth.checks.host import Host, HostCheck, host_quantity
+from otelhealth.errors import ProbeError
 from otelhealth.model import Attributes, CheckResult, Measurement
 from otelhealth.units import size_text
 
@@ -105,7 +107,9 @@ class NetworkCheck(HostCheck):
 
     kind: Literal["network"] = "network"
     interfaces: tuple[str, ...] = Field(
-        (), description="Only these interfaces; `*` matches any characters. Default: all but virtual ones."
+        (),
+        description="Only these, each of which must be there; `*` matches any characters, if any are there. "
+        "Default: all but virtual ones.",
     )
     exclude: tuple[str, ...] = Field((), description="Interfaces to leave out; `*` matches any characters.")
     by_state: bool = Field(
@@ -126,6 +130,8 @@ class NetworkCheck(HostCheck):
         if "orphan" in sums:
             measurements.append(Measurement("orphans", sums["orphan"], "{connection}"))
         counters = _counters(host, self.interfaces, self.exclude)
+        if missing := [each for each in self.interfaces if each not in counters and not has_magic(each)]:
+            raise ProbeError("no_interface", f"there is no interface {', '.join(missing)}")
         for name, sides in counters.items():
             measurements += _totals(name, sides)
         rates = list(_rates(ctx, counters))

@@ -7,8 +7,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from otelhealth.checks.host import Host, HostSampler
+from otelhealth.checks.host import Host, HostCheck, HostSampler
+from otelhealth.checks.registry import all_kinds
 from otelhealth.clock import ManualClock
+from otelhealth.model import Status
+from tests.kinds.runs import Runs
 from tests.machine import GIB, Machine
 
 NEEDS_PROC = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
@@ -119,3 +122,16 @@ def test_without_proc_psutil_answers(tmp_path: Path) -> None:
     assert memory.used + memory.cached + memory.free == memory.limit
     assert (host.established(), host.pressure("cpu"), host.oom_kills()) == (None, None, None)
     assert host.disks() == host.disks()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in all_kinds().values() if issubclass(kind, HostCheck)])
+async def test_a_root_without_a_kernel_gives_no_figures_of_another_machine(
+    kind: type[HostCheck], tmp_path: Path
+) -> None:
+    check, run = kind.model_validate({"name": "host", "root": tmp_path}), Runs()
+    for _ in range(2):
+        result = await run(check)
+        assert (result.status, result.measurements) == (Status.UNKNOWN, ())
+        assert result.message.startswith(f"no host is seen below {tmp_path}, which has no proc; mount the host's `/`")
+    Machine(tmp_path)
+    assert (await run(check)).status is not Status.UNKNOWN

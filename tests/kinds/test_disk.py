@@ -73,6 +73,13 @@ async def test_a_mount_asked_for_that_is_not_mounted_fails(tmp_path: Path) -> No
     assert result.message == "nothing is mounted on /backup"
 
 
+async def test_a_mount_asked_for_that_does_not_answer_fails(tmp_path: Path) -> None:
+    Machine(tmp_path).mounts(ROOT_MOUNT, "30 27 254:1 / /data rw - xfs /dev/vdb rw")
+    result = await Runs()(disk(tmp_path, mounts=["/", "/data"]))
+    assert (result.status, result.error_type) == (Status.FAIL, "mount_unusable")
+    assert result.message == "/data cannot be asked: No such file or directory"
+
+
 async def test_any_mount_may_be_asked_for_by_name_and_one_that_may_hang_is_seen_in_a_thread(tmp_path: Path) -> None:
     (tmp_path / "mnt").mkdir()
     Machine(tmp_path).mounts(ROOT_MOUNT, "30 27 0:77 / /mnt rw - nfs4 server:/x rw")

@@ -6,6 +6,7 @@ from pathlib import Path
 from otelhealth.kinds.fds import FdsCheck
 from otelhealth.model import Status
 from tests.kinds.runs import Runs, figures
+from tests.machine import Machine
 
 
 async def test_a_file_opened_here_is_one_more_of_this_process() -> None:
@@ -28,7 +29,8 @@ async def test_the_kernels_maximum_is_judged(tmp_path: Path) -> None:
     assert "970 files open on the machine (97% of its maximum)" in result.message
 
 
-async def test_without_proc_only_the_own_ones_are_told(tmp_path: Path) -> None:
+async def test_without_a_kernels_count_only_the_own_ones_are_told(tmp_path: Path) -> None:
+    Machine(tmp_path)
     result = await Runs()(FdsCheck(name="fds", root=str(tmp_path)))
     assert result.status is Status.PASS
     assert "allocated" not in figures(result)

@@ -6,6 +6,7 @@ from pathlib import Path
 from otelhealth.kinds.load import LoadCheck
 from otelhealth.model import Status
 from tests.kinds.runs import Runs, figures
+from tests.machine import Machine
 
 
 async def test_the_load_of_1_5_and_15_minutes_is_told_whole_and_per_core(tmp_path: Path) -> None:
@@ -27,7 +28,8 @@ async def test_a_level_may_speak_of_one_period(tmp_path: Path) -> None:
     assert result.message.startswith("load[15m] is 2 thread, warn at > 1")
 
 
-async def test_this_machine_has_a_load_with_and_without_proc(tmp_path: Path) -> None:
+async def test_this_machine_has_a_load_with_and_without_the_kernels_file(tmp_path: Path) -> None:
+    Machine(tmp_path)
     here, elsewhere = await Runs()(LoadCheck(name="load")), await Runs()(LoadCheck(name="load", root=str(tmp_path)))
     assert set(figures(here)) == set(figures(elsewhere))
     assert here.status is elsewhere.status is Status.PASS

@@ -68,6 +68,13 @@ async def test_interfaces_are_chosen_by_pattern(fields: dict[str, object], names
     } == names
 
 
+async def test_an_interface_asked_for_that_is_gone_fails(tmp_path: Path) -> None:
+    kernel(tmp_path)
+    result = await Runs()(NetworkCheck(name="network", root=str(tmp_path), interfaces=("eth*", "ens*", "wg0", "wg1")))
+    assert (result.status, result.error_type) == (Status.FAIL, "no_interface")
+    assert result.message == "there is no interface wg1"
+
+
 async def test_rates_are_those_since_the_run_before(tmp_path: Path) -> None:
     machine, clock = kernel(tmp_path), ManualClock()
     levels = {"loss_rate": {"warn": "> 0"}}
@@ -108,7 +115,8 @@ async def test_on_this_machine_a_listener_is_seen_by_state() -> None:
     assert figures(result)["connections[listen]"] >= 1
 
 
-async def test_without_proc_the_interfaces_are_counted_by_psutil(tmp_path: Path) -> None:
+async def test_without_the_kernels_files_the_interfaces_are_counted_by_psutil(tmp_path: Path) -> None:
+    Machine(tmp_path)
     result = await Runs()(NetworkCheck(name="network", root=str(tmp_path), interfaces=("lo*",)))
     assert result.status is Status.PASS
     assert "connections[established]" not in figures(result)
