@@ -123,12 +123,16 @@ def size_text(count: float) -> str:
 
 
 def quantity_text(value: float, unit: str) -> str:
-    """A measurement for a sentence: `1`-shares as percent, `By` in binary units, `s` as a duration."""
+    """A measurement for a sentence: `1`-shares as percent, `By` in binary units, `s` as a duration.
+
+    What is counted is said by the measurement's name: `{connection}` adds nothing to `connections`.
+    """
     if unit == "1":
         return f"{_short(value * 100)}%"
-    if unit == "By":
-        return size_text(value)
     if unit == "s":
         return duration_text(value)
-    text = f"{value:.0f}" if float(value).is_integer() else f"{value:g}"
-    return text + (f" {unit.strip('{}')}" if unit else "")
+    counted = re.sub(r"\{[^}]*\}", "", unit)
+    if counted.startswith("By"):
+        return size_text(value) + counted[2:]
+    text = f"{value:.0f}" if float(value).is_integer() or abs(value) >= 10_000 else f"{value:.4g}"
+    return f"{text} {counted}" if counted.isalpha() else text + counted

@@ -25,7 +25,7 @@ async def test_a_level_may_speak_of_one_period(tmp_path: Path) -> None:
     levels = {"load[15m]": {"warn": "> 1"}}
     result = await Runs()(LoadCheck.model_validate({"name": "load", "root": str(tmp_path), "levels": levels}))
     assert result.status is Status.WARN
-    assert result.message.startswith("load[15m] is 2 thread, warn at > 1")
+    assert result.message.startswith("load[15m] is 2, warn at > 1")
 
 
 async def test_this_machine_has_a_load_with_and_without_the_kernels_file(tmp_path: Path) -> None:
