@@ -8,7 +8,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from pydantic import Field, model_validator
 
-from otelhealth.checks.levels import Levels
+from otelhealth.checks.levels import DURATION, Levels
 from otelhealth.clock import Clock
 from otelhealth.cron import Cron, Zone
 from otelhealth.errors import ProbeError
@@ -205,7 +205,7 @@ class Check(Settings):
         return self
 
     def _check_levels(self) -> None:
-        units = {quantity.name: quantity.unit for quantity in self.quantities} | {"duration": "s"}
+        units = {quantity.name: quantity.unit for quantity in self.quantities} | {DURATION: "s"}
         for measurement in self.levels.names:
             unit = units.get(measurement.partition("[")[0])
             if unit is None:

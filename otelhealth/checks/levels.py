@@ -3,7 +3,7 @@
 import math
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
 from pydantic import ConfigDict, Field, RootModel, field_validator
@@ -12,7 +12,9 @@ from otelhealth.model import CheckResult, Measurement, Status
 from otelhealth.settings import Settings
 from otelhealth.units import parse_duration, parse_size, quantity_text
 
-RANK = {Status.PASS: 0, Status.WARN: 1, Status.FAIL: 2, Status.UNKNOWN: 3}
+RANK = {Status.PASS: 0, Status.WARN: 1, Status.UNKNOWN: 2, Status.FAIL: 3}
+
+DURATION = "duration"  # of the run: a measurement that every kind has
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
@@ -104,11 +106,16 @@ Judge = Callable[[Measurement], tuple[Status, str]]
 
 
 class LevelJudge:
-    """The levels of one check, parsed once; a user's level replaces the kind's default for that measurement."""
+    """The levels of one check, parsed once; a user's level replaces the kind's default for that measurement.
 
-    __slots__ = ("_names", "_ranges")
+    A level of a measurement that is not `declared` speaks of a column or figure of the user's own: it must be there.
+    """
 
-    def __init__(self, levels: Levels, defaults: Mapping[str, Mapping[str, str]]) -> None:
+    __slots__ = ("_names", "_own", "_ranges")
+
+    def __init__(
+        self, levels: Levels, defaults: Mapping[str, Mapping[str, str]], declared: Collection[str] | None = None
+    ) -> None:
         chosen: dict[str, Mapping[str, Any]] = dict(defaults)
         chosen |= {name: level.model_dump(exclude_none=True) for name, level in levels.root.items()}
         self._ranges: dict[str, tuple[tuple[Status, Range], ...]] = {
@@ -118,6 +125,8 @@ class LevelJudge:
             for name, level in chosen.items()
         }
         self._names = {*self._ranges, *(name.partition("[")[0] for name in self._ranges)}
+        known = levels.root if declared is None else {*declared, DURATION}
+        self._own = [name for name in levels.root if name not in known and name.partition("[")[0] not in known]
 
     def judge(self, result: CheckResult, duration: float) -> CheckResult:
         """`result` with each measurement's status, the worst of all as its own, and the sentence that names it."""
@@ -133,20 +142,30 @@ class LevelJudge:
                 marked[index] = measurement._replace(status=status)
             if RANK[status] > RANK[worst]:
                 worst, sentence = status, text
-        status, text = self._of("duration", "duration", duration, "s")
-        if RANK[status] > RANK[worst]:
-            worst, sentence = status, text
+        for status, text in (self._of(DURATION, DURATION, duration, "s"), self._lacking(result)):
+            if RANK[status] > RANK[worst]:
+                worst, sentence = status, text
         if not sentence and not marked:
             return result
         measurements = tuple(marked.get(index, one) for index, one in enumerate(result.measurements))
         if not sentence:
             return result._replace(measurements=measurements)
         message = f"{sentence} ({result.message})" if result.message else sentence
-        kind = result.error_type or "level_exceeded"
+        kind = result.error_type or ("level_unjudged" if worst is Status.UNKNOWN else "level_exceeded")
         return result._replace(status=worst, message=message, error_type=kind, measurements=measurements)
+
+    def _lacking(self, result: CheckResult) -> tuple[Status, str]:
+        """Of a level that nothing was measured for: a typo, or a column that is NULL, is no pass."""
+        if self._own:
+            seen = {text for one in result.measurements for text in (one.name, one.key)}
+            if lacking := [name for name in self._own if name not in seen]:
+                return Status.UNKNOWN, f"there is no {lacking[0]} to be judged by its level"
+        return Status.PASS, ""
 
     def _of(self, name: str, key: str, value: float, unit: str) -> tuple[Status, str]:
         for status, limit in self._ranges.get(key) or self._ranges.get(name, ()):
+            if math.isnan(value):
+                return Status.UNKNOWN, f"{key} is no number, and has a level"
             if limit.holds(value):
                 return status, f"{key} is {quantity_text(value, unit)}, {status} at {limit.text}"
         return Status.PASS, ""

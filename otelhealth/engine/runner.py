@@ -208,7 +208,8 @@ class Runner:
     def _judge(self, check: Check, result: CheckResult, duration: float) -> CheckResult:
         known = self._judges.get(check.name)
         if known is None or known[0] is not check:
-            known = self._judges[check.name] = (check, LevelJudge(check.levels, check.default_levels))
+            declared = {quantity.name for quantity in check.quantities}
+            known = self._judges[check.name] = (check, LevelJudge(check.levels, check.default_levels, declared))
         if result.status is not Status.UNKNOWN:
             result = known[1].judge(result, duration)
         limit = check.threshold.max_response_time

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otelhealth.checks.base import passed, warned
+from otelhealth.checks.base import failed, passed, warned
 from otelhealth.checks.levels import LevelJudge, Levels, Range
 from otelhealth.model import CheckResult, Measurement, Status
 
@@ -78,3 +78,27 @@ def test_a_level_for_one_mount_goes_before_the_level_for_all_mounts() -> None:
     judged = judge(levels, passed("", USED, other))
     assert [measurement.status for measurement in judged.measurements] == [Status.FAIL, Status.WARN]
     assert judged.message == "utilization[/var] is 91%, fail at > 90%"
+
+
+OWN = Levels.model_validate({"rows": {"fail": "> 5"}, "duration": {"warn": "> 1s"}, "age": {"warn": "> 1"}})
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "message"),
+    [
+        (passed("ok", Measurement("rows", 1, "")), Status.PASS, "ok"),
+        (passed("ok", Measurement("rowz", 9, "")), Status.UNKNOWN, "there is no rows to be judged by its level (ok)"),
+        (
+            passed("ok", Measurement("rows", float("nan"), "")),
+            Status.UNKNOWN,
+            "rows is no number, and has a level (ok)",
+        ),
+        (passed("ok", Measurement("rows", float("inf"), "")), Status.FAIL, "rows is inf, fail at > 5 (ok)"),
+        (failed("broken", "broken"), Status.FAIL, "broken"),
+    ],
+)
+def test_a_level_of_a_users_own_figure_that_cannot_be_judged_is_unknown(
+    result: CheckResult, status: Status, message: str
+) -> None:
+    judged = LevelJudge(OWN, {}, {"age"}).judge(result, 0.1)
+    assert (judged.status, judged.message) == (status, message)
