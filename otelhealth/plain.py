@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,3 +38,12 @@ def plain(value: object, depth: int = 1) -> Any:
             return mapping(value, depth + 1)
         return [plain(item, depth + 1) for item in list(value)[:_ITEMS]]
     return line(value, _TEXT)
+
+
+def finite(value: Any) -> Any:
+    """JSON knows no NaN and no infinity: None says that there is no number."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

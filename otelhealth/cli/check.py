@@ -14,6 +14,7 @@ from otelhealth.cli.table import table
 from otelhealth.errors import OtelHealthError
 from otelhealth.model import Status
 from otelhealth.once import run_once
+from otelhealth.plain import finite
 from otelhealth.records import CheckRecord, MeasurementRecord
 from otelhealth.units import duration_text, quantity_text
 
@@ -63,5 +64,5 @@ def run(arguments: argparse.Namespace) -> int:
     except OtelHealthError as error:
         print(f"otelhealth: {error}", file=sys.stderr)
         return UNKNOWN
-    print(json.dumps(records, indent=2) if arguments.format == "json" else as_table(records))
+    print(json.dumps(finite(records), indent=2) if arguments.format == "json" else as_table(records))
     return exit_code(records)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from otelhealth.plain import finite
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -18,21 +19,12 @@ HEALTH_JSON = b"application/health+json"
 _BATCH = 100  # checks encoded before others get their turn: about a millisecond
 
 
-def _finite(value: Any) -> Any:
-    """JSON knows no NaN and no infinity: null says that there is no number."""
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def encode(value: Any) -> bytes:
     """Compact JSON in UTF-8; what JSON does not know becomes text, a number that is none becomes null."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str)
     except ValueError:
-        text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str)
+        text = json.dumps(finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str)
     return text.encode("utf-8", "replace")
 
 

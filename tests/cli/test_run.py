@@ -225,6 +225,20 @@ def test_check_ends_with_1_on_a_warning_and_3_on_unknown_or_bad_usage(
     assert main(["check", "-c", str(file)]) == 3
 
 
+def test_check_prints_json_that_any_reader_knows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "odd_figures.py").write_text(
+        "def figures():\n    return {'a': float('nan'), 'b': float('inf'), 'c': 1}\n"
+    )
+    file = write(tmp_path, "odd: {kind: python, call: 'odd_figures:figures'}")
+    assert main(["check", "-c", str(file), "--format", "json", "odd"]) == 0
+
+    def strange(constant: str) -> None:
+        raise AssertionError(constant)
+
+    measurements = json.loads(capsys.readouterr().out, parse_constant=strange)["odd"]["measurements"]
+    assert {name: each["value"] for name, each in measurements.items()} == {"a": None, "b": None, "c": 1}
+
+
 def test_check_leaves_disabled_checks_out_of_its_verdict(
     tmp_path: Path, free_port: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
