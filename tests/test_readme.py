@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from otelhealth.checks.base import Check
 from otelhealth.cli.main import COMMANDS
 from otelhealth.config.load import load
-from otelhealth.config.root import Config
+from otelhealth.config.root import SECTIONS
 from tests.inside.asking import get, get_json
 from tests.inside.serving import Application
 from tests.kinds.runs import Runs, figures
@@ -135,8 +135,9 @@ def test_every_setting_it_shows_as_a_variable_exists() -> None:
     variables = {variable for page in PAGES.values() for variable in re.findall(r"OTELHEALTH_[A-Z_]+__[A-Z_]+", page)}
     assert variables
     for variable in variables:
-        model: type[BaseModel] = Config
-        for field in variable.removeprefix("OTELHEALTH_").lower().split("__"):
+        section, *path = variable.removeprefix("OTELHEALTH_").lower().split("__")
+        model: type[BaseModel] = SECTIONS[section]
+        for field in path:
             assert field in model.model_fields, variable
             found = model.model_fields[field].annotation
             model = found if isinstance(found, type) and issubclass(found, BaseModel) else BaseModel

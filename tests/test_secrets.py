@@ -16,9 +16,9 @@ from pydantic import BaseModel
 from otelhealth import Agent
 from otelhealth.checks.registry import all_kinds
 from otelhealth.cli.check import as_table
-from otelhealth.config.assemble import SECTIONS
 from otelhealth.config.fields import keys_of
 from otelhealth.config.load import from_mapping
+from otelhealth.config.root import SECTIONS
 from otelhealth.errors import ConfigError
 from otelhealth.once import run_once
 from otelhealth.records import CheckRecord

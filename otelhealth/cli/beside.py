@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import MutableMapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ def _receiving(config: Config, before: str | None) -> Config:
     if config.telemetry.receive is not None:
         return config
     telemetry = config.telemetry.model_copy(update={"receive": before or "127.0.0.1:0"})
-    return config.model_copy(update={"telemetry": telemetry})
+    return replace(config, telemetry=telemetry)
 
 
 def _watching(config: Config) -> tuple[str, ...]:

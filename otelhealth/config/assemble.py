@@ -14,18 +14,13 @@ from otelhealth.config.fields import keys_of
 from otelhealth.config.gather import TOML
 from otelhealth.config.given import Given, secrets
 from otelhealth.config.judge import ENVIRONMENT, place_problem, validated
-from otelhealth.config.root import Config, Defaults, with_defaults
+from otelhealth.config.root import SECTIONS, Config, Defaults
 from otelhealth.config.rules import Broken, broken
 from otelhealth.config.sentences import MISSING, Said
 from otelhealth.config.where import Node, Place, Way
 from otelhealth.errors import Problem, near
 from otelhealth.settings import Settings
 
-SECTIONS: Mapping[str, type[Settings]] = {
-    name: field.annotation
-    for name, field in Config.model_fields.items()
-    if isinstance(field.annotation, type) and issubclass(field.annotation, Settings)
-}
 KEYS = (*SECTIONS, "checks", "include")
 FIELDS: Mapping[str, list[str]] = {**{name: list(keys_of(model)) for name, model in SECTIONS.items()}, "checks": []}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -52,7 +47,7 @@ class Assembler:
             self._add(rule)
         if self.problems or None in values.values() or len(checks) < len(nodes):
             return None
-        return Config.model_construct(**values, checks=checks, file=file, given=secrets(given, self._root, SECTIONS))
+        return Config(**values, checks=checks, file=file, given=secrets(given, self._root, SECTIONS))
 
     def _sections_known(self) -> None:
         for key, node in self._root.value.items():
@@ -152,9 +147,9 @@ def _unknown_kind(node: Node) -> Said:
 
 
 def _merged(check: Node, defaults: Node | None) -> Node:
-    """`check` with what it leaves to `defaults`."""
+    """`check` with what it leaves to `defaults`; a `cron` stands instead of the default `every`."""
     common = defaults.value if defaults is not None and isinstance(defaults.value, dict) else {}
-    value = with_defaults(check.value, common)
+    value = {key: node for key, node in common.items() if not (key == "every" and "cron" in check.value)} | check.value
     own, shared = check.value.get("threshold"), common.get("threshold")
     if own is not None and shared is not None and isinstance(own.value, dict) and isinstance(shared.value, dict):
         value["threshold"] = Node({**shared.value, **own.value}, own.place, key_place=own.key_place)

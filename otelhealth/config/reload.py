@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from otelhealth.config.assemble import SECTIONS
-from otelhealth.config.root import Config
+from dataclasses import replace
+
+from otelhealth.config.root import SECTIONS, Config
 
 RESTART_ONLY = tuple(name for name in SECTIONS if name not in ("defaults", "status"))
 
@@ -15,4 +16,4 @@ def restart_needed(old: Config, new: Config) -> list[str]:
 
 def reloaded(old: Config, new: Config) -> Config:
     """What is in force after a reload: `new`'s defaults, checks and status with `old`'s sections of RESTART_ONLY."""
-    return new.model_copy(update={name: getattr(old, name) for name in RESTART_ONLY})
+    return replace(new, **{name: getattr(old, name) for name in RESTART_ONLY})

@@ -1,17 +1,15 @@
-"""The whole configuration: the other rooms' settings, the checks, and what holds between them."""
+"""The whole configuration: the other rooms' settings, and the checks."""
 
 import platform
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr, SerializeAsAny, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr
 
 from otelhealth.checks.base import Check, Interval, Retries, RetryDelay, Threshold, Tier, Timeout
-from otelhealth.checks.registry import find_kind
 from otelhealth.checks.secret import secrets_of
-from otelhealth.config.rules import broken
-from otelhealth.config.where import dotted
 from otelhealth.cron import Zone
 from otelhealth.engine.aggregate import StatusSettings
 from otelhealth.errors import UNFIT
@@ -64,30 +62,21 @@ class Defaults(Settings):
     propagate: bool | None = Field(None, description="Send `traceparent` to the target.")
 
 
-def with_defaults(check: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """`check` (as written) with what it leaves to `defaults`; a `cron` stands instead of the default `every`."""
-    merged = {key: value for key, value in defaults.items() if not (key == "every" and "cron" in check)}
-    merged |= check
-    own, common = check.get("threshold"), defaults.get("threshold")
-    if isinstance(own, Mapping) and isinstance(common, Mapping):
-        merged["threshold"] = {**common, **own}
-    return merged
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """`otelhealth.yaml`, read and judged: made by `load` and `from_mapping` alone. A reload makes a new one."""
 
-
-class Config(Settings):
-    """`otelhealth.yaml`, read, expanded and judged. Immutable: a reload makes a new one."""
-
-    service: ServiceSettings = Field(default_factory=ServiceSettings, description="Which service this is.")
-    server: ServerSettings = Field(default_factory=ServerSettings, description="Where `/health` answers, and to whom.")
-    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings, description="What leaves over OTLP.")
-    log: LogSettings = Field(default_factory=LogSettings, description="What the agent tells of its own work.")
-    store: StoreSettings = Field(default_factory=StoreSettings, description="Where states and history are kept.")
-    defaults: Defaults = Field(default_factory=Defaults, description="What checks take that do not say it themselves.")
-    checks: dict[str, SerializeAsAny[Check]] = Field(default_factory=dict, description="The checks by name.")
-    status: StatusSettings = Field(default_factory=StatusSettings, description="How checks make the service's status.")
-    exec: ExecSettings = Field(default_factory=ExecSettings, description="How `otelhealth exec` runs a command.")
-    file: Path | None = Field(None, exclude=True, description="Where it was read from; None for the defaults.")
-    given: tuple[SecretStr, ...] = Field((), exclude=True, description="Secrets that variables and files gave to it.")
+    service: ServiceSettings
+    server: ServerSettings
+    telemetry: TelemetrySettings
+    log: LogSettings
+    store: StoreSettings
+    defaults: Defaults
+    checks: Mapping[str, Check]
+    status: StatusSettings
+    exec: ExecSettings
+    file: Path | None  # where it was read from; None for the defaults
+    given: tuple[SecretStr, ...]  # secrets that variables and files gave to it
 
     def identity(self, role: str, slot: int = 0) -> Identity:
         """Of an agent that lives by this configuration."""
@@ -98,42 +87,13 @@ class Config(Settings):
     def secrets(self) -> frozenset[str]:
         """Every value in it that may not be told: by its type, and that does not stand openly in it too."""
         open_ones = {self.service.name, self.service.version, self.service.environment, *self.checks}
-        sections = [each for name in type(self).model_fields if isinstance(each := getattr(self, name), Settings)]
+        sections = (getattr(self, name) for name in SECTIONS)
         found = [value for each in (*sections, *self.checks.values()) for value in secrets_of(each)]
         return frozenset((*found, *(value.get_secret_value() for value in self.given))) - open_ones
 
-    @model_validator(mode="before")
-    @classmethod
-    def _apply_defaults(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or not isinstance(data.get("checks"), Mapping):
-            return data
-        defaults = data.get("defaults") or {}
-        raw = defaults if isinstance(defaults, Mapping) else {}
-        checks = {name: _read(name, check, raw) for name, check in data["checks"].items()}
-        return {**data, "checks": checks}
 
-    @field_validator("checks")
-    @classmethod
-    def _named(cls, checks: dict[str, Check]) -> dict[str, Check]:
-        return {
-            name: check if check.name == name else check.model_copy(update={"name": name})
-            for name, check in checks.items()
-        }
-
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
-        parents = {name: check.depends_on for name, check in self.checks.items()}
-        groups = {group for check in self.checks.values() for group in check.groups}
-        for path, sentence, remedy in broken(parents, groups, self.status):
-            raise ValueError(f"{dotted(path)}: {sentence}; {remedy}")
-        return self
-
-
-def _read(name: str, check: Any, defaults: Mapping[str, Any]) -> Any:
-    """A check from plain data, by its kind; checks that are Checks already are taken as they are."""
-    if not isinstance(check, Mapping):
-        return check
-    kind = find_kind(str(check.get("kind")))
-    if kind is None:
-        raise ValueError(f"checks.{name}: unknown kind {check.get('kind')!r}; `otelhealth kinds` lists them")
-    return kind.model_validate({**with_defaults(check, defaults), "name": name})
+SECTIONS: Mapping[str, type[Settings]] = {
+    field.name: field.type
+    for field in fields(Config)
+    if isinstance(field.type, type) and issubclass(field.type, Settings)
+}

@@ -10,8 +10,8 @@ from pydantic.json_schema import models_json_schema
 
 from otelhealth.checks.base import Check
 from otelhealth.checks.registry import all_kinds, kind_of
-from otelhealth.config.assemble import NAME, SECTIONS
-from otelhealth.config.root import Config
+from otelhealth.config.assemble import NAME
+from otelhealth.config.root import SECTIONS
 from otelhealth.units import duration_text, parse_duration, parse_size, size_text
 
 Schema = dict[str, Any]
@@ -51,13 +51,12 @@ def _name(reference: Mapping[str, Any]) -> str:
 
 
 def _sections(references: Mapping[str, Mapping[str, Any]]) -> Schema:
-    described = {name: field.description for name, field in Config.model_fields.items()}
     properties: Schema = {
-        name: {"description": described[name], "anyOf": [dict(reference), _EXPRESSION]}
+        name: {"description": SECTIONS[name].__doc__, "anyOf": [dict(reference), _EXPRESSION]}
         for name, reference in references.items()
     }
     properties["checks"] = {
-        "description": described["checks"],
+        "description": "The checks by name.",
         "type": "object",
         "propertyNames": {"pattern": f"^{NAME.pattern}$"},
         "additionalProperties": {"$ref": "#/$defs/check"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
 
@@ -55,7 +56,7 @@ def instrument(  # noqa: PLR0913 - each has a default that fits
     sources = Sources()
     made = read(config, sources, environ)
     if not isinstance(config, Config | Mapping) and is_watched_beside(made.file, environ):
-        made, sources = made.model_copy(update={"checks": {}}), Sources()
+        made, sources = replace(made, checks={}), Sources()
     life = Life(made, sources, environ, [as_check(each) for each in checks])
     choices = Choices(instrumentation, websocket, path_prefix)
     return cast("App", InstrumentedApp(Service(cast("Any", app), life, choices)))

@@ -33,7 +33,7 @@ class LimitSettings(Bounds):
 
 
 class ServerSettings(Listening):
-    """The `server` section."""
+    """Where `/health` answers, and to whom."""
 
     enabled: bool = Field(True, description="Answer over HTTP at all.")
     listen: Listen = Field("127.0.0.1:8082", description="`host:port`, `[::1]:8082`; port 0 takes any free one.")

@@ -26,7 +26,7 @@ class RestartSettings(Settings):
 
 
 class ExecSettings(Settings):
-    """The `exec` section."""
+    """How `otelhealth exec` runs a command."""
 
     grace: Duration = Field(
         10.0, ge=0, le=86400, description="From the first SIGTERM or SIGINT to the SIGKILL of the whole tree."

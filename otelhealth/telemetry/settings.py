@@ -47,7 +47,7 @@ class Metrics(Signal):
 
 
 class TelemetrySettings(Settings):
-    """`telemetry` of the configuration."""
+    """What leaves over OTLP."""
 
     otlp: Export = Field(default_factory=Export.by_default, description="Where telemetry is sent.")
     traces: Batched = Field(default_factory=Batched.by_default, description="One trace per run of a check.")
