@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 from opentelemetry.util.types import AttributeValue
 from starlette.types import Scope
 
+from otelhealth.probes import is_prober
 from otelhealth.telemetry import application as told
 
 OTHER = "_OTHER"
@@ -18,11 +19,6 @@ _MOST = 2048  # characters of what a client says
 _METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:@/?#\[\]\s]+))(?::(\d{1,5}))?")
-_PROBE_PATH = re.compile(r"/(?:health|metrics|ping)(?:/|$)")
-_PROBES = (  # how those who only look whether a service is well call themselves
-    *(b"otelhealth/", b"kube-probe/", b"Prometheus/", b"Blackbox Exporter", b"ELB-HealthChecker/", b"GoogleHC/"),
-    *(b"Consul Health Check", b"Envoy/HC", b"Uptime-Kuma/", b"Gatus/"),
-)
 _REDACTED = "REDACTED"
 # keys of a query, in lower case and without marks: those of the conventions, and what users call their secrets
 _SECRET = frozenset(
@@ -46,16 +42,6 @@ def route_path(scope: Scope) -> str:
     path: str = scope["path"]
     root = scope.get("root_path", "").rstrip("/")
     return path[len(root) :] if root and path.startswith(f"{root}/") else path
-
-
-def is_probe_path(path: str) -> bool:
-    """`/health`, `/metrics`, `/ping` and what lies below: asked by those who look whether a service is well."""
-    return _PROBE_PATH.match(path) is not None
-
-
-def is_probe(agent: bytes) -> bool:
-    """Whether a User-Agent is that of a health check."""
-    return agent.startswith(_PROBES)
 
 
 @lru_cache(256)
@@ -102,6 +88,6 @@ def of_request(scope: Scope, host: bytes, agent: bytes) -> dict[str, AttributeVa
         begun[told.VERSION] = version
     if agent:
         begun[told.AGENT] = agent[:_MOST].decode("latin-1")
-        if is_probe(agent):
+        if is_prober(agent):
             begun[told.SYNTHETIC] = "test"
     return begun

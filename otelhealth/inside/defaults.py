@@ -6,6 +6,8 @@ import sys
 from collections.abc import MutableMapping
 from contextlib import suppress
 
+from otelhealth import probes
+
 NAME = "otelhealth"  # of our distro, configurator and resource detector
 _DETECTORS = "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"
 DEFAULTS = {
@@ -16,7 +18,7 @@ DEFAULTS = {
     "OTEL_LOGS_EXPORTER": "otlp",
     "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
     "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",
-    "OTEL_PYTHON_EXCLUDED_URLS": r"://[^/?]+/(health|metrics|ping)([/?]|$)",
+    "OTEL_PYTHON_EXCLUDED_URLS": probes.URL,
     "OTEL_METRIC_EXPORT_INTERVAL": "10000",  # ms: the slots of the performance figures
     "OTEL_BSP_SCHEDULE_DELAY": "1000",  # ms: what a kill -9 may lose
     "OTEL_BLRP_SCHEDULE_DELAY": "1000",

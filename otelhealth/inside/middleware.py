@@ -7,12 +7,13 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from otelhealth.inside.attributes import is_probe_path, route_path
+from otelhealth.inside.attributes import route_path
 from otelhealth.inside.others import Others, find, has_providers
 from otelhealth.inside.propagation import Propagation
 from otelhealth.inside.requests import Observe, Requests
 from otelhealth.inside.route import Routes, follow_quart
 from otelhealth.inside.sockets import Sockets
+from otelhealth.probes import is_probed
 from otelhealth.version import __version__
 
 SCOPE = "otelhealth"
@@ -25,7 +26,7 @@ class TelemetryMiddleware:
     its WebSockets.
 
     Without providers those of the process are used. What `others` record is not recorded again; without them they are
-    looked for at the first request. Requests for `/health`, `/metrics` and `/ping` are passed through.
+    looked for at the first request. Requests for `/health`, `/healthz`, `/metrics` and `/ping` pass through.
     """
 
     def __init__(  # noqa: PLR0913 - each has a default that fits
@@ -47,7 +48,7 @@ class TelemetryMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
-        if kind not in ("http", "websocket") or SEEN in scope or is_probe_path(route_path(scope)):
+        if kind not in ("http", "websocket") or SEEN in scope or is_probed(route_path(scope)):
             await self.app(scope, receive, send)
             return
         scope[SEEN] = True

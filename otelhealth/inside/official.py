@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from otelhealth import probes
 from otelhealth.errors import MissingLibraryError
 from otelhealth.inside.others import QUIET
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _LIBRARY = "opentelemetry.instrumentation.asgi"
 _OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
-_PROBES = r"^[^/]*//[^/]*/(?:health|metrics|ping)(?:/|$)"
 
 
 def prepare(environ: MutableMapping[str, str] = os.environ) -> None:
@@ -43,7 +43,7 @@ def official(app: ASGIApp, providers: Providers) -> ASGIApp:
 
     made: Any = OpenTelemetryMiddleware(
         alone,
-        excluded_urls=_PROBES,
+        excluded_urls=probes.URL,
         tracer_provider=providers.tracers,
         meter_provider=providers.meters,
         exclude_spans=["receive", "send"],

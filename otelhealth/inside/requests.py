@@ -13,10 +13,11 @@ from opentelemetry.trace import SpanKind, StatusCode, Tracer
 from opentelemetry.util.types import AttributeValue
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from otelhealth.inside.attributes import OTHER, is_probe, known_methods, of_request
+from otelhealth.inside.attributes import OTHER, known_methods, of_request
 from otelhealth.inside.others import QUIET, Others, outer
 from otelhealth.inside.propagation import Propagation
 from otelhealth.inside.route import Routes
+from otelhealth.probes import is_prober
 from otelhealth.telemetry import application as told
 from otelhealth.telemetry.names import ERROR_TYPE
 from otelhealth.telemetry.tracing import exception_type
@@ -99,7 +100,7 @@ class Exchange:
         said: str = scope["method"]
         method = said if said in requests.methods else OTHER
         host, agent, traced = requests.propagation.read(scope.get("headers", ()))
-        self._probe = is_probe(agent)
+        self._probe = is_prober(agent)
         self._figures = figures and not self._probe
         self._key = (method, scope.get("scheme", "http"))
         if self._figures:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
+from otelhealth.probes import is_probed
 from otelhealth.telemetry.distribution import Distribution
 
 STABLE, OLD = "http.server.request.duration", "http.server.duration"
@@ -18,7 +18,6 @@ _STATUS_CODES = ("http.response.status_code", "http.status_code")
 _PATHS = ("http.route", "url.path", "http.target")
 _ERROR_TYPE, _SYNTHETIC = "error.type", "user_agent.synthetic.type"
 WANTED = frozenset({*_STATUS_CODES, *_PATHS, _ERROR_TYPE, _SYNTHETIC})
-_PROBED = re.compile(r"/healthz?(?:[/?].*)?")
 Value = str | int
 
 
@@ -58,4 +57,4 @@ def failed(attributes: Mapping[str, object]) -> bool:
 def is_probe(attributes: Mapping[str, object]) -> bool:
     """Whether somebody looked after the service's health instead of using it."""
     paths = [str(attributes[key]) for key in _PATHS if key in attributes]
-    return attributes.get(_SYNTHETIC) == "test" or any(_PROBED.fullmatch(path) for path in paths)
+    return attributes.get(_SYNTHETIC) == "test" or any(is_probed(path) for path in paths)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otelhealth.inside.attributes import authority, is_probe_path, of_request, redacted_query, route_path
+from otelhealth.inside.attributes import authority, of_request, redacted_query, route_path
 from tests.inside.recording import scope_of
 
 SECRET = st.sampled_from(
@@ -107,11 +107,3 @@ def test_what_a_client_says_is_bounded() -> None:
 )
 def test_the_path_of_a_route_is_below_the_root(root: str, path: str, found: str) -> None:
     assert route_path(scope_of(path, root_path=root)) == found
-
-
-def test_probe_paths() -> None:
-    assert [path for path in ("/health", "/health/x", "/healthz", "/metrics", "/x/ping") if is_probe_path(path)] == [
-        "/health",
-        "/health/x",
-        "/metrics",
-    ]

@@ -128,7 +128,7 @@ async def test_every_listed_difference_is_one() -> None:
     assert seen == listed()
 
 
-@pytest.mark.parametrize("path", ["/health", "/health/live", "/metrics", "/ping/x"])
+@pytest.mark.parametrize("path", ["/health/live", "/healthz", "/metrics", "/ping/x"])
 async def test_the_official_one_leaves_out_requests_for_its_health_too(path: str) -> None:
     recording = Recording()
     await ask(official(recording), path)

@@ -286,7 +286,7 @@ async def test_messages_pass_as_they_are(recording: Recording) -> None:
     assert [message is sent for message, sent in zip(talk.said, (start, end), strict=True)] == [True, True]
 
 
-@pytest.mark.parametrize("path", ["/health", "/health/live", "/metrics", "/ping", "/ping/4711/start"])
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/healthz", "/metrics", "/ping/4711/start"])
 async def test_requests_for_its_health_leave_nothing(recording: Recording, path: str) -> None:
     await ask(recording.around(shop(plain, "/{rest:path}")), path)
     assert recording.spans() == []
