@@ -8,14 +8,12 @@ import hashlib
 import hmac
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from otelhealth.server.answers import Answer, refusal
 from otelhealth.server.settings import AuthSettings, ServerSettings
-
-PUBLIC = frozenset({"/health", "/health/live", "/health/ready", "/health/startup"})
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _BY_PROXY = frozenset(
@@ -141,15 +139,16 @@ class Keys:
 
 
 class Guard:
-    """ASGI middleware. Closed by default: what is not in PUBLIC wants to be asked rightly, unknown paths too."""
+    """ASGI middleware. Closed by default: what is not `public` wants to be asked rightly, unknown paths too."""
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: ServerSettings, public: Collection[str] = ()) -> None:
         self._app = app
+        self._public = public
         self._keys = Keys(settings.auth)
         self._allow = settings.allow
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].removeprefix(scope.get("root_path", "")) not in PUBLIC:
+        if scope["type"] == "http" and scope["path"].removeprefix(scope.get("root_path", "")) not in self._public:
             refused = self._refuses(scope)
             if refused is not None:
                 await refused(scope, receive, send)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from typing import (
     Any,
     Literal,
+    NamedTuple,
     NotRequired,
-    TypedDict,
     Union,
     get_args,
     get_origin,
@@ -18,9 +18,10 @@ from typing import (
 
 from starlette.types import Receive, Scope, Send
 
-from otelhealth.records import BriefReport, CheckRecord, ErrorReport, GroupReport, HealthReport, History, LiveReport
-from otelhealth.server.answers import Answer, encode
-from otelhealth.server.auth import PUBLIC
+from otelhealth.clock import Clock
+from otelhealth.model import Served
+from otelhealth.records import ErrorReport
+from otelhealth.server.answers import HEALTH_JSON, JSON, Answer, encode
 from otelhealth.server.health import MOST_RUNS
 from otelhealth.version import __version__
 
@@ -35,68 +36,20 @@ _PLAIN: dict[Any, str] = {
 _DEFINED = "#/components/schemas/"
 
 
-class Operation(TypedDict):
-    """One path: what it is, what it answers, and with which status codes."""
+class Operation(NamedTuple):
+    """One path: who answers, with what, and with which status codes."""
 
+    path: str
+    endpoint: Callable[[Served, Clock], Any]  # makes what Starlette routes to
+    answer: type
     summary: str
-    schema: type | None
-    codes: tuple[int, ...]
-    method: NotRequired[Literal["get", "post"]]
-    parameters: NotRequired[tuple[str, ...]]
+    codes: tuple[int, ...] = (200,)  # of `answer`
+    refusals: tuple[int, ...] = ()
+    media: tuple[bytes, ...] = (JSON, HEALTH_JSON)  # of `answer`
+    method: Literal["GET", "POST"] = "GET"
+    parameters: tuple[str, ...] = ()
+    public: bool = False
 
-
-OPERATIONS: Mapping[str, Operation] = {
-    "/health": {
-        "summary": "State of the service: 200 when healthy or degraded, else 503.",
-        "schema": BriefReport,
-        "codes": (200, 503),
-    },
-    "/health/live": {
-        "summary": "Whether this process works; never looks outside it.",
-        "schema": LiveReport,
-        "codes": (200, 503),
-    },
-    "/health/ready": {
-        "summary": "Whether the checks of the `ready` group let requests come.",
-        "schema": GroupReport,
-        "codes": (200, 503),
-    },
-    "/health/startup": {
-        "summary": "Whether the checks of the `startup` group have passed.",
-        "schema": GroupReport,
-        "codes": (200, 503),
-    },
-    "/health/detailed": {
-        "summary": "All checks, performance, summary and score; status code as `/health`.",
-        "schema": HealthReport,
-        "codes": (200, 503),
-    },
-    "/health/checks/{name}": {
-        "summary": "One check.",
-        "schema": CheckRecord,
-        "codes": (200, 404),
-        "parameters": ("name",),
-    },
-    "/health/checks/{name}/history": {
-        "summary": "Its past runs and state changes, newest first.",
-        "schema": History,
-        "codes": (200, 400, 404, 503),
-        "parameters": ("name", "since", "limit"),
-    },
-    "/health/checks/{name}/run": {
-        "summary": "Run it now; answers with its record after that run.",
-        "schema": CheckRecord,
-        "codes": (200, 404, 409, 429, 503),
-        "method": "post",
-        "parameters": ("name",),
-    },
-    "/metrics": {
-        "summary": "Prometheus text, or OpenMetrics with exemplars where Accept asks.",
-        "schema": None,
-        "codes": (200,),
-    },
-    "/openapi.json": {"summary": "This document.", "schema": dict, "codes": (200,)},
-}
 
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "name": {"in": "path", "required": True, "schema": {"type": "string"}, "description": "Key under `checks`."},
@@ -163,42 +116,29 @@ _REASONS = {
 }
 
 
-def _content(path: str, schema: dict[str, Any], code: int) -> dict[str, Any]:
-    if path == "/metrics" and code == 200:
-        return {media: {"schema": {"type": "string"}} for media in ("text/plain", "application/openmetrics-text")}
-    media = ["application/json"]
-    if path.startswith("/health") and not path.endswith("/history") and code in (200, 503):
-        media.append("application/health+json")
-    return {name: {"schema": schema} for name in media}
-
-
-def _operation(path: str, operation: Operation, schemas: Schemas) -> dict[str, Any]:
-    schema = schemas.of(operation["schema"]) if operation["schema"] else {}
-    error = schemas.of(ErrorReport)
-    told = (200,) if path.endswith(("/history", "/run")) else (200, 503)
-    codes = operation["codes"] if path in PUBLIC else (*operation["codes"], 401, 403)
+def _described(operation: Operation, schemas: Schemas) -> dict[str, Any]:
+    refusals = operation.refusals if operation.public else (*operation.refusals, 401, 403)
+    contents = dict.fromkeys(operation.codes, (operation.media, operation.answer))
+    contents |= dict.fromkeys(refusals, ((JSON,), ErrorReport))
     described: dict[str, Any] = {
-        "summary": operation["summary"],
+        "summary": operation.summary,
         "responses": {
             str(code): {
                 "description": _REASONS[code],
-                "content": _content(path, schema if code in told else error, code),
+                "content": {kind.decode().partition(";")[0]: {"schema": schemas.of(answer)} for kind in media},
             }
-            for code in sorted(codes)
+            for code, (media, answer) in sorted(contents.items())
         },
-        "security": [] if path in PUBLIC else [{"token": []}, {"password": []}, {}],
+        "security": [] if operation.public else [{"token": []}, {"password": []}, {}],
     }
-    parameters = [{"name": name} | _PARAMETERS[name] for name in operation.get("parameters", ())]
+    parameters = [{"name": name} | _PARAMETERS[name] for name in operation.parameters]
     return described | ({"parameters": parameters} if parameters else {})
 
 
-def document() -> dict[str, Any]:
+def document(operations: Iterable[Operation]) -> dict[str, Any]:
     """OpenAPI 3.1."""
     schemas = Schemas()
-    paths = {
-        path: {operation.get("method", "get"): _operation(path, operation, schemas)}
-        for path, operation in OPERATIONS.items()
-    }
+    paths = {each.path: {each.method.lower(): _described(each, schemas)} for each in operations}
     return {
         "openapi": "3.1.0",
         "info": {"title": "otelhealth", "version": __version__, "summary": "The health of a service."},
@@ -216,9 +156,10 @@ def document() -> dict[str, Any]:
 class Document:
     """The endpoint; the document is made when it is first asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._operations = operations
         self._answer: Answer | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._answer = self._answer or Answer(200, encode(document()))
+        self._answer = self._answer or Answer(200, encode(document(self._operations)))
         await self._answer(scope, receive, send)
