@@ -6,6 +6,7 @@ import os
 import sys
 import weakref
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,10 +32,11 @@ class Lock:
             if self._is_there(file):
                 break
             os.close(file)  # its last owner has just removed it
-        os.truncate(file, 0)
-        os.write(file, f"{os.getpid()}\n".encode())
         self._file = file
         _held.add(self)
+        with suppress(OSError):  # a full disk: it is only told to who is refused
+            os.truncate(file, 0)
+            os.write(file, f"{os.getpid()}\n".encode())
         return True
 
     @property

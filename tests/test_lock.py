@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from otelhealth.lock import Lock
+from tests.disk import full
 from tests.waiting import eventually
 
 HOLD = """
@@ -61,3 +62,14 @@ def test_a_lock_ends_with_its_process_though_a_forked_child_lives_on(tmp_path: P
     finally:
         os.kill(child, signal.SIGKILL)
         end(process)
+
+
+def test_on_a_full_disk_a_lock_is_had_and_refused_all_the_same(tmp_path: Path) -> None:
+    lock, other = Lock(tmp_path / "file"), Lock(tmp_path / "file")
+    with full():
+        assert lock.take()
+        assert not other.take()
+    assert other.owner == "unknown"
+    lock.release()
+    assert other.take()
+    other.release()

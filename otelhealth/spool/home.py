@@ -56,20 +56,27 @@ class Home:
 
     def _open(self, path: Path) -> File:
         file = open_file(path, self._clock.time())
-        if self._place is not None:
-            file.say(SERVICE, self._place.service)
+        try:
+            if self._place is not None:
+                file.say(SERVICE, self._place.service)
+        except BaseException:
+            file.close()
+            raise
         return file
 
     def leave(self) -> None:
         """Let another process have it."""
         if self.file is not None:
             self.file.close()
-        self.abandon()
+        self._let_go()
 
     def abandon(self) -> None:
         """In a forked child: file and connection are the parent's, and closing them here would spoil them there."""
         if self.file is not None:
             _of_the_parent.append(self.file)
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._lock is not None:
             self._lock.release()
         self.file = self._lock = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from otelhealth.spool.queue import Queue
 from otelhealth.spool.settings import SIGNALS
 from otelhealth.spool.shelf import Shelf
 from otelhealth.telemetry.content import OtlpContent
+from tests.disk import full
 
 MIB = 2**20
 HOUR = 3600.0
@@ -364,6 +367,33 @@ def test_a_file_that_is_lost_before_the_end_is_made_again_then(opened: Opened, t
     lose_file(tmp_path / "spool-agent-0.db")
     queue.close()
     assert drained(opened()) == [b"kept"]
+
+
+def opened_in(folder: Path) -> list[str]:
+    """The files of it that this process has open."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # that of this very look
+            found.append(descriptor.readlink())
+    return sorted(file.name for file in found if file.parent == folder)
+
+
+@pytest.mark.parametrize("room", [0, 4_096, 36_864, 40_960, 45_056])
+def test_a_disk_that_is_full_at_the_start_is_used_once_it_has_room(opened: Opened, tmp_path: Path, room: int) -> None:
+    clock = ManualClock()
+    queue = opened(clock=clock)
+    gc.disable()  # what it would close was left open
+    try:
+        with full(room):
+            queue.put(letter(b"0"))
+            file, problem = queue.place()
+            assert file or (problem and not opened_in(tmp_path))
+    finally:
+        gc.enable()
+    clock.advance(10)
+    queue.put(letter(b"1"))
+    assert queue.place() == (str(tmp_path / "spool-agent-0.db"), "")
+    assert drained(queue) == [b"0", b"1"]
 
 
 def test_a_file_of_a_newer_version_is_left_as_it_is_and_memory_is_used(
