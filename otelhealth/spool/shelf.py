@@ -18,6 +18,7 @@ from otelhealth.units import size_text
 
 RETRY = 5.0  # s until a disk that refused is tried again
 MOST_IN_MEMORY = 16 * 2**20  # bytes, while the disk refuses
+_LATEST = 2**42 - 2**40  # ms, in the year 2074: below SQLite's last number there is room for a million million then
 log = logging.getLogger("otelhealth.spool")
 
 
@@ -34,7 +35,7 @@ class Shelf:
         self._done: dict[SignalName, int] = {}  # the last of each signal that is delivered and still stands on the disk
         self.problem = ""  # why the disk is not used
         # above all that a disk may hold which can be used only later
-        self._last = int(clock.time() * 1000) * STEP if place is not None else 0
+        self._last = min(int(clock.time() * 1000), _LATEST) * STEP if place is not None else 0
         self._claim()
 
     @property

@@ -396,6 +396,18 @@ def test_a_disk_that_is_full_at_the_start_is_used_once_it_has_room(opened: Opene
     assert drained(queue) == [b"0", b"1"]
 
 
+def test_a_clock_that_is_wrong_by_centuries_costs_nothing(opened: Opened, tmp_path: Path) -> None:
+    clock = ManualClock(time=10_000_000_000)
+    (tmp_path / "spool-agent-0.db").mkdir()  # no file can be had: numbers begin with the time
+    queue = opened(clock=clock)
+    queue.put(letter(b"0"))
+    (tmp_path / "spool-agent-0.db").rmdir()
+    clock.advance(10)
+    queue.put(letter(b"1"))
+    assert queue.place() == (str(tmp_path / "spool-agent-0.db"), "")
+    assert drained(queue) == [b"0", b"1"]
+
+
 def test_a_file_of_a_newer_version_is_left_as_it_is_and_memory_is_used(
     opened: Opened, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
