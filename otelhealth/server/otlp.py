@@ -14,7 +14,7 @@ _CODES = {401: 16, 403: 7, 404: 5, 405: 12, 408: 4, 429: 8, 500: 13, 503: 14}  #
 _ENDED = {
     400: "this is no HTTP/1.1 request; send one at a time, without TLS",
     408: "the request did not come in time; see telemetry.receive.limits",
-    413: "the body is larger than telemetry.receive.limits.body_size",
+    413: "the body is larger than telemetry.receive.limits.body_size, or comes in chunks of a few bytes",
     431: "the headers are larger than telemetry.receive.limits.header_size",
 }
 

@@ -95,6 +95,20 @@ async def test_a_body_is_bounded_as_it_comes_and_unpacked(tmp_path: Path, packed
         assert to.record["refused"] == {"413": 1}
 
 
+@pytest.mark.parametrize(("size", "status"), [(1, 413), (200, 200)])
+async def test_a_body_in_the_smallest_chunks_is_refused_before_it_has_cost_much(
+    tmp_path: Path, size: int, status: int
+) -> None:
+    body = traces(1000)
+    parts = [body[at : at + size] for at in range(0, len(body), size)]
+    head = b"POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-protobuf\r\n"
+    head += b"connection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    async with taking(tmp_path) as to:
+        chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+        reply = parse(await to.send(head + chunks + b"0\r\n\r\n"))
+    assert reply.status == status
+
+
 async def test_a_zip_bomb_is_refused_in_no_time_and_no_memory(tmp_path: Path) -> None:
     packer = zlib.compressobj(9, wbits=31)
     bomb = b"".join([packer.compress(bytes(2**20)) for _ in range(200)]) + packer.flush()
