@@ -1,7 +1,8 @@
-"""What a request says of itself, as semantic conventions 1.44 name it: read from the ASGI scope, bounded, redacted."""
+"""What a request and its end say, as semantic conventions 1.44 name it: read from the ASGI scope, bounded, redacted."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import Mapping
@@ -91,3 +92,8 @@ def of_request(scope: Scope, host: bytes, agent: bytes) -> dict[str, AttributeVa
         if is_prober(agent):
             begun[told.SYNTHETIC] = "test"
     return begun
+
+
+def is_leaving(error: BaseException) -> bool:
+    """What a framework raises, or its server does to it, because the client is gone."""
+    return isinstance(error, (asyncio.CancelledError, OSError)) or "Disconnect" in type(error).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable
 
@@ -13,7 +12,7 @@ from opentelemetry.trace import SpanKind, StatusCode, Tracer
 from opentelemetry.util.types import AttributeValue
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from otelhealth.inside.attributes import OTHER, known_methods, of_request
+from otelhealth.inside.attributes import OTHER, is_leaving, known_methods, of_request
 from otelhealth.inside.others import QUIET, Others, outer
 from otelhealth.inside.propagation import Propagation
 from otelhealth.inside.route import Routes
@@ -164,7 +163,7 @@ class Exchange:
 
     def _problem(self, error: BaseException | None) -> str | None:
         """`error.type`: an exception that left the application, a 5xx, an answer that was not given or broke off."""
-        if error is not None and not (self._disconnected and _is_leaving(error)):
+        if error is not None and not (self._disconnected and is_leaving(error)):
             if not self._status and isinstance(error, Exception):
                 self._status = 500  # what the server answers in the application's place
             return exception_type(error)
@@ -202,8 +201,3 @@ def _ends(kind: str, message: Message, trailers: bool) -> bool:
     if kind == "http.response.trailers":
         return not message.get("more_trailers", False)
     return kind == "http.response.pathsend"
-
-
-def _is_leaving(error: BaseException) -> bool:
-    """What a framework raises, or its server does to it, because the client is gone."""
-    return isinstance(error, (asyncio.CancelledError, OSError)) or type(error).__name__ == "ClientDisconnect"

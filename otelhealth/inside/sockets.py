@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +12,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.trace import SpanKind, StatusCode, Tracer
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from otelhealth.inside.attributes import OTHER, of_request
+from otelhealth.inside.attributes import OTHER, is_leaving, of_request
 from otelhealth.inside.others import QUIET, Others, outer
 from otelhealth.inside.propagation import Propagation
 from otelhealth.inside.route import Routes
@@ -125,7 +124,7 @@ class _Socket:
     def finish(self, error: BaseException | None = None) -> None:
         """Record its end; `error` is what left the application."""
         sockets = self._sockets
-        problem = None if error is None or (self._code is not None and _is_leaving(error)) else exception_type(error)
+        problem = None if error is None or (self._code is not None and is_leaving(error)) else exception_type(error)
         code = self._code or ABNORMAL
         if self._opened:
             sockets.open[self._route,] -= 1
@@ -148,11 +147,6 @@ class _Socket:
             span.set_attribute(ERROR_TYPE, problem)
             span.set_status(StatusCode.ERROR)
         span.end()
-
-
-def _is_leaving(error: BaseException) -> bool:
-    """What a framework raises, or its server does to it, because the connection is over."""
-    return isinstance(error, (asyncio.CancelledError, OSError)) or "Disconnect" in type(error).__name__
 
 
 def _reading(counts: Counter[Key], metric: Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
