@@ -13,10 +13,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from otelhealth.stderr import say
 from otelhealth.supervise.companion import Companion
 from otelhealth.supervise.signals import SUPPORTED
 from otelhealth.supervise.spawn import CannotRunError, find
-from otelhealth.supervise.supervisor import Supervisor, say
+from otelhealth.supervise.supervisor import Supervisor
 
 _PASSED = ("config", "log_level", "log_format", "grace", "restart")
 _USAGE, _FAILED = 3, 1

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import MutableMapping
-from contextlib import suppress
 
 from otelhealth import probes
 
@@ -31,9 +29,3 @@ def set_defaults(environ: MutableMapping[str, str]) -> None:
     named = [part.strip() for part in environ.get(_DETECTORS, "").split(",") if part.strip()]
     if NAME not in named:
         environ[_DETECTORS] = ",".join((NAME, *named))
-
-
-def say(sentence: str) -> None:
-    """On stderr: a program that has not begun has no log."""
-    with suppress(OSError, AttributeError):  # None where it was closed from the start
-        sys.stderr.write(f"otelhealth: {sentence}\n")

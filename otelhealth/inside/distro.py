@@ -9,7 +9,8 @@ from typing import Any
 from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]  # untyped
 
 from otelhealth.inside import servers
-from otelhealth.inside.defaults import NAME, say, set_defaults
+from otelhealth.inside.defaults import NAME, set_defaults
+from otelhealth.stderr import say
 from otelhealth.telemetry.configurator import use
 from otelhealth.telemetry.resource import FOLDER
 

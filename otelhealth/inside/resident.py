@@ -17,9 +17,9 @@ from opentelemetry import context as otel_context
 from otelhealth.agent import CLOSING, Agent, read
 from otelhealth.config.sources import Sources
 from otelhealth.errors import OtelHealthError
-from otelhealth.inside.defaults import say
 from otelhealth.inside.environment import CONFIG, path_of
 from otelhealth.inside.programs import forks, leads
+from otelhealth.stderr import say
 
 _SUPPRESS = "suppress_instrumentation"  # what the official instrumentations look for: the agent's own work is no trace
 

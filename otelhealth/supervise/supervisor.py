@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from otelhealth.stderr import say
 from otelhealth.supervise.clearing import Clearing
 from otelhealth.supervise.companion import Companion, Wishes
 from otelhealth.supervise.restarts import Restarts, Rules
@@ -212,10 +212,3 @@ def exit_code(status: int) -> int:
     """Of a status that `waitpid` gave: 128 + n for an end by signal n."""
     code = os.waitstatus_to_exitcode(status)
     return 128 - code if code < 0 else code
-
-
-def say(text: str) -> None:
-    """A line on stderr; one that is closed or full is no reason to stop."""
-    with suppress(OSError, AttributeError):  # None where it was closed from the start
-        sys.stderr.write(f"otelhealth: {text}\n")
-        sys.stderr.flush()
