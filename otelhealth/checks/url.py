@@ -44,9 +44,7 @@ class Url(NamedTuple):
         path = quote(parts.path, safe=_KEEP) or "/"
         query = quote(parts.query, safe=_KEEP)
         port = PORTS[parts.scheme] if port is None else port
-        url = cls(
-            parts.scheme, host, port, f"{path}?{query}" if query else path, _basic(parts.username, parts.password)
-        )
+        url = cls(parts.scheme, host, port, f"{path}?{query}" if query else path, basic(parts.username, parts.password))
         hidden = "?" + _VALUE.sub(lambda match: match[1] + "REDACTED", query) if query else ""
         return url._replace(shown=f"{parts.scheme}://{url.authority}{path}{hidden}")
 
@@ -99,7 +97,8 @@ def _ascii_host(host: str) -> str:
     return name
 
 
-def _basic(user: str | None, password: str | None) -> str:
+def basic(user: str | None, password: str | None) -> str:
+    """The `Authorization` of a URL's user info; "" without one."""
     if user is None and password is None:
         return ""
     pair = f"{unquote(user or '')}:{unquote(password or '')}"

@@ -10,14 +10,14 @@ import re
 import socket
 import ssl
 import time
-from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httptools
 
+from otelhealth.checks.url import basic
 from otelhealth.errors import OtelHealthError
 from otelhealth.spool.settings import Otlp
 from otelhealth.version import __version__
@@ -268,7 +268,5 @@ def _proxy(url: SplitResult) -> SplitResult | None:
 
 
 def _proxy_authorization(proxy: SplitResult) -> dict[str, str]:
-    if not proxy.username:
-        return {}
-    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-    return {"proxy-authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+    authorization = basic(proxy.username, proxy.password)
+    return {"proxy-authorization": authorization} if authorization else {}
