@@ -6,10 +6,10 @@ import logging
 import time
 from collections.abc import Iterable
 from logging.handlers import QueueHandler
-from typing import Protocol
 
 from otelhealth.logs.record import attributes, made_in, message, severity
 from otelhealth.redaction import Redactor
+from otelhealth.telemetry.export import ItemExporter
 from otelhealth.telemetry.logs import WARN, encoded_record
 from otelhealth.telemetry.wire import Scoped
 
@@ -22,16 +22,6 @@ SAY_EVERY = 10.0  # s between two records that say how many were left out
 RATE_LIMITED = "rate_limited"
 
 
-class LogItems(Protocol):
-    """Where encoded records wait to be sent (`Telemetry.log_records`)."""
-
-    def put(self, item: bytes | Scoped) -> None: ...
-
-    def leave_out(self, reason: str, items: int) -> None:
-        """Count what is not put."""
-        ...
-
-
 class OtlpHandler(QueueHandler):
     """Sends records as OTLP log records, with the logger's name as their scope.
 
@@ -42,7 +32,7 @@ class OtlpHandler(QueueHandler):
 
     def __init__(  # noqa: PLR0913 - settings, each with its default
         self,
-        items: LogItems,
+        items: ItemExporter,
         redact: Redactor | None = None,
         *,
         level: int = logging.NOTSET,
@@ -109,7 +99,7 @@ class OtlpHandler(QueueHandler):
         )
 
 
-def program_handler(items: LogItems | None, redact: Redactor, level: int) -> logging.Handler:
+def program_handler(items: ItemExporter | None, redact: Redactor, level: int) -> logging.Handler:
     """For the loggers of a program that has an agent in it; one that does nothing where no logs are exported."""
     if items is None:
         return logging.NullHandler()
@@ -122,7 +112,7 @@ class OwnHandler(OtlpHandler):
     In a program without any logging the agent's warnings still show on stderr.
     """
 
-    def __init__(self, items: LogItems, redact: Redactor, level: str) -> None:
+    def __init__(self, items: ItemExporter, redact: Redactor, level: str) -> None:
         super().__init__(items, redact)
         self._least = logging.getLevelNamesMapping()[level.upper()]
         self._logger = logging.getLogger(OWN)
