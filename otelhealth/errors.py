@@ -1,7 +1,9 @@
 """The errors a user meets: a sentence, and the remedy."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -9,6 +11,9 @@ _HOST = re.compile(r"(?:\[[^\]]*\]|[^:@]*)(?::\d*)?")  # with its port
 # What would forge a line of a log, move a terminal's cursor, or cannot be written at all.
 UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 _LONGEST = 500  # characters that a problem quotes of what it is about
+_LONGEST_WORD = 100  # characters up to which a word is compared with others
+_MOST_SAID = 1000  # problems that the text of an error names
+_comparisons: ContextVar[list[int] | None] = ContextVar("comparisons", default=None)
 
 
 def redacted(text: str) -> str:
@@ -33,8 +38,28 @@ def one_line(text: str, most: int) -> str:
 
 def near(word: str, known: Iterable[str], otherwise: str) -> str:
     """A remedy: `did you mean X?` where something known is close to `word`."""
-    found = get_close_matches(word, list(known), 1)
-    return f"did you mean {found[0]}?" if found else otherwise
+    found = nearest(word, known)
+    return otherwise if found is None else f"did you mean {found}?"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """What of the known is close to `word`; None too where `comparing_at_most` has no comparisons left."""
+    words, left = list(known), _comparisons.get()
+    if len(word) > _LONGEST_WORD or (left is not None and left[0] <= 0):
+        return None
+    if left is not None:
+        left[0] -= len(words)
+    return next(iter(get_close_matches(word, words, 1)), None)
+
+
+@contextmanager
+def comparing_at_most(pairs: int) -> Iterator[None]:
+    """Within it `nearest` looks at so many pairs of words, at 5 to 40 us each: a file may hold 100,000 wrong ones."""
+    token = _comparisons.set([pairs])
+    try:
+        yield
+    finally:
+        _comparisons.reset(token)
 
 
 class OtelHealthError(Exception):
@@ -90,8 +115,17 @@ class Problem(NamedTuple):
 
 
 class ConfigError(OtelHealthError):
-    """A configuration that cannot be used; `problems` holds all of them, in the order of the file."""
+    """A configuration that cannot be used; `problems` holds all of them, in the order of the file.
+
+    Its text names the first 1,000 and counts the rest.
+    """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in problems))
+        super().__init__("\n".join(first_of(self.problems, _MOST_SAID)))
+
+
+def first_of(problems: Sequence[Problem], most: int) -> list[str]:
+    """The first `most` of them as lines, and one that counts the rest."""
+    more = len(problems) - most
+    return [*map(str, problems[:most]), *([f"and {more:,} more"] if more > 0 else [])]

@@ -15,7 +15,7 @@ from otelhealth.config.reload import reloaded, restart_needed
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.config.watch import Watch
-from otelhealth.errors import ConfigError, Problem
+from otelhealth.errors import ConfigError, Problem, first_of
 from otelhealth.records import ConfigRecord
 
 Outcome = Literal["accepted", "refused"]
@@ -101,9 +101,8 @@ def _load(file: Path, sources: Sources, environ: Mapping[str, str]) -> Config:
 
 def _said(error: ConfigError) -> list[str]:
     """Its first problems: each reader of the report gets them, and there may be as many as the file has lines."""
-    more = len(error.problems) - _MOST_SAID
-    rest = [f"and {more} more; `otelhealth validate` names all"] if more > 0 else []
-    return [*map(str, error.problems[:_MOST_SAID]), *rest]
+    lines = first_of(error.problems, _MOST_SAID)
+    return [*lines[:_MOST_SAID], *(f"{more}; see `otelhealth validate`" for more in lines[_MOST_SAID:])]
 
 
 def differing(old: Config, new: Config) -> Iterator[tuple[str, Check | None]]:

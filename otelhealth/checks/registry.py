@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import entry_points
 
 from otelhealth.checks.base import Check
@@ -33,8 +33,9 @@ def _in_module(name: str) -> dict[str, type[Check]]:
     }
 
 
-def _modules() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__)]
+@cache
+def _modules() -> tuple[str, ...]:
+    return tuple(module.name for module in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__))
 
 
 def _in_folder() -> dict[str, type[Check]]:
@@ -44,7 +45,7 @@ def _in_folder() -> dict[str, type[Check]]:
     return found
 
 
-@cache
+@lru_cache(1000)
 def find_kind(name: str) -> type[Check] | None:
     """The kind of that name. Imports only its own module where it is one of ours: a start need not load them all."""
     found = _in_module(name).get(name) if name in _modules() else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +15,7 @@ from otelhealth.config.expand import REFUSED
 from otelhealth.config.fields import field_at, known_keys
 from otelhealth.config.sentences import MISSING, NEVER_ECHO, WANTS, Said, describe, say
 from otelhealth.config.where import Node, Place, Way, dotted
-from otelhealth.errors import Problem, redacted
+from otelhealth.errors import Problem, nearest, redacted
 
 Model = TypeVar("Model", bound=BaseModel)
 ENVIRONMENT = "environment"
@@ -86,9 +85,9 @@ _FIELD = re.compile(r"([a-z_]+): ")
 
 def _problems(errors: list[ErrorDetails], model: type[BaseModel], node: Node, path: Way) -> Iterator[Problem]:
     groups = _grouped(errors, node)
+    above = {inner[:length] for inner in groups for length in range(len(inner))}
     for inner, group in groups.items():
-        deeper = any(len(other) > len(inner) and other[: len(inner)] == inner for other in groups)
-        if deeper and all(error["type"] in WANTS for error, _ in group):
+        if inner in above and all(error["type"] in WANTS for error, _ in group):
             continue  # another branch of a union, which the value was not meant for
         kind, found = group[0][0]["type"], group[0][1]
         known = known_keys(model, inner[:-1])
@@ -126,7 +125,7 @@ def _of_a_field(error: ErrorDetails, found: Node) -> tuple[ErrorDetails, str | N
 def _misspelt(key: str, found: Node, known: list[str]) -> bool:
     """Whether the missing `key` stands there under a wrong name, which is said already."""
     written = found.value if isinstance(found.value, dict) else ()
-    return any(get_close_matches(other, known, 1) == [key] for other in written if other not in known)
+    return any(nearest(other, known) == key for other in written if other not in known)
 
 
 def _said(group: Group, field: FieldInfo | None, known: list[str]) -> Said:

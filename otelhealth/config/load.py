@@ -18,10 +18,11 @@ from otelhealth.config.given import Given
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.config.where import Node, Place
-from otelhealth.errors import ConfigError, Problem
+from otelhealth.errors import ConfigError, Problem, comparing_at_most
 
 NAMES = ("otelhealth.yaml", "otelhealth.yml", "otelhealth.toml")
 EMBEDDED = Place("embedded defaults")
+_MOST_COMPARED = 20_000  # pairs of words, for "did you mean"
 
 
 def find(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
@@ -89,9 +90,10 @@ def _judged(  # noqa: PLR0913, PLR0917 - what was read, part by part
     """Lay the environment over the tree, and make a Config of both."""
     if "checks" not in root.value:
         root.value["checks"] = tree(HOST_CHECKS, EMBEDDED)
-    problems += environment.apply(root, environ, FIELDS, given)
     assembler = Assembler(root, file.parent if file is not None else Path.cwd())
-    config = assembler.config(file, given)
+    with comparing_at_most(_MOST_COMPARED):
+        problems += environment.apply(root, environ, FIELDS, given)
+        config = assembler.config(file, given)
     problems += assembler.problems
     if problems or config is None:
         raise ConfigError(_in_order(problems, order))

@@ -214,3 +214,24 @@ def refusals(file: Path) -> tuple[Problem, ...]:
     with pytest.raises(ConfigError) as caught:
         load(file, {})
     return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("head", "line", "remedy"),
+    [
+        ("checks: {cpu: {kind: cpu}}\nservice:\n", "  nmae{}: x\n", "did you mean name?"),
+        ("checks:\n", "  c{}: {{kind: cpuu}}\n", "did you mean cpu?"),
+        ("checks:\n", "  c{0}: {{kind: cpu, depends_on: [cc{0}]}}\n", "did you mean c0?"),
+    ],
+)
+def test_thousands_of_wrong_words_are_all_counted_and_compared_within_bounds(
+    head: str, line: str, remedy: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "otelhealth.yaml"
+    path.write_text(head + "".join(line.format(number) for number in range(5000)))
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    problems, said = caught.value.problems, str(caught.value).splitlines()
+    assert (len(problems), len(said), said[-1]) == (5000, 1001, "and 4,000 more")
+    assert problems[0].remedy == remedy
+    assert "did you mean" not in problems[-1].remedy
