@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import httptools
 
+from otelhealth.checks.tls import Tls, context
 from otelhealth.checks.url import basic
 from otelhealth.errors import OtelHealthError
 from otelhealth.spool.settings import Otlp
@@ -75,11 +76,15 @@ class Reply:
 
 
 class Connection:
-    """Posts to one URL. Errors are OSErrors; TimeoutError when the deadline passed."""
+    """Posts to one URL. Errors are OSErrors; TimeoutError when the deadline passed.
+
+    To make it raises OtelHealthError, where the TLS files or the proxy that are named cannot be used.
+    """
 
     def __init__(self, receiver: Otlp) -> None:
         self._url = urlsplit(receiver.endpoint or "")
         self._tls = _tls(receiver) if self._url.scheme == "https" else None
+        self._secured = context(self._tls) if self._tls else None
         self._proxy = _proxy(self._url)
         self._peer = self._proxy or self._url
         self._head = self._request_head(receiver)
@@ -140,10 +145,17 @@ class Connection:
             if self._proxy:
                 self._tunnel(raw, self._proxy, deadline)
             raw.settimeout(_left(deadline))
-            return self._tls.wrap_socket(raw, server_hostname=self._url.hostname)
+            return self._secure(self._tls).wrap_socket(raw, server_hostname=self._url.hostname)
         except BaseException:
             raw.close()
             raise
+
+    def _secure(self, tls: Tls) -> ssl.SSLContext:
+        """With the files as they are now, for certificates are renewed; as they were, where they cannot be used."""
+        with suppress(OtelHealthError):
+            self._secured = context(tls)
+        assert self._secured is not None  # noqa: S101 - made with the connection
+        return self._secured
 
     def _tunnel(self, raw: socket.socket, proxy: SplitResult, deadline: float) -> None:
         host = self._url.hostname or ""
@@ -240,11 +252,8 @@ def _receive(of: socket.socket, deadline: float, *, may_end: bool = False) -> by
     return data
 
 
-def _tls(receiver: Otlp) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=receiver.certificate)
-    if receiver.client_certificate:
-        context.load_cert_chain(receiver.client_certificate, receiver.client_key)
-    return context
+def _tls(receiver: Otlp) -> Tls:
+    return Tls(ca=receiver.certificate, certificate=receiver.client_certificate, key=receiver.client_key)
 
 
 def _proxy(url: SplitResult) -> SplitResult | None:

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from otelhealth.checks.tls import tls_error
 from otelhealth.spool.connection import Reply
 
 MOST_PAUSE = 3600.0  # s that a receiver may ask for
@@ -26,6 +27,17 @@ _REMEDIES = {
     429: "send less, or raise the receiver's limit",
     503: "see why the receiver is overloaded or not ready",
 }
+_TLS_REMEDIES = {
+    "tls_expired": "renew it, or set the clock of this machine right",
+    "tls_not_yet_valid": "set the clock of this machine right, or wait",
+    "tls_hostname_mismatch": "name the receiver in telemetry.otlp.endpoint as its certificate does",
+    "tls_untrusted": "name the authority that signed it in telemetry.otlp.certificate",
+    "tls_handshake": "see the receiver's log; where it wants a certificate of ours, set or renew "
+    "telemetry.otlp.client_certificate and client_key",
+}
+_NO_TLS = "write http:// in telemetry.otlp.endpoint, or let the receiver speak TLS"
+# what Go's servers (the Collector), nginx and Apache answer to HTTP where they speak TLS
+_WANTS_TLS = (b"HTTP request to an HTTPS server", b"HTTP request was sent to HTTPS port", b"HTTP to an SSL-enabled")
 _REFUSED = "start the receiver, or mend telemetry.otlp.endpoint"
 _SLOW = "see why the receiver is slow, or raise telemetry.otlp.timeout"
 _REFUSES = "see in the receiver's log why it refuses this request"
@@ -60,6 +72,10 @@ def of_reply(reply: Reply) -> Verdict:
         where = _host(reply.headers.get("location", "")) or "not said"
         remedy = f"set telemetry.otlp.endpoint to where it points ({where}); it is not followed"
         return Verdict(Fate.HELD, str(status), said, remedy)
+    if status == 400 and any(words in reply.body for words in _WANTS_TLS):
+        return Verdict(
+            Fate.HELD, "tls_wanted", "the receiver speaks TLS only", "write https:// in telemetry.otlp.endpoint"
+        )
     if status == 413:
         return Verdict(Fate.SPLIT, "413", said, _REMEDIES[413])
     if status < 300 or status >= 500 or status in _HELD:
@@ -75,8 +91,9 @@ def of_error(error: OSError, peer: str, timeout: float) -> Verdict:
     if isinstance(error, ConnectionRefusedError):
         return Verdict(Fate.HELD, "connection_refused", f"{peer} refuses the connection", _REFUSED)
     if isinstance(error, ssl.SSLError):
-        remedy = "check telemetry.otlp.certificate and the receiver's own"
-        return Verdict(Fate.HELD, "tls_error", str(error), remedy)
+        found = tls_error(error, "the receiver")
+        remedy = _NO_TLS if error.reason == "WRONG_VERSION_NUMBER" else _TLS_REMEDIES[found.error_type]
+        return Verdict(Fate.HELD, found.error_type, found.sentence, remedy)
     if isinstance(error, socket.gaierror):
         return Verdict(Fate.HELD, "dns_error", f"the name of {peer} is not known ({error.strerror})", _REFUSED)
     if isinstance(error, ConnectionResetError | BrokenPipeError):

@@ -12,6 +12,7 @@ from otelhealth.spool import Otlp, Spool, SpoolSettings
 from otelhealth.spool.place import Place
 from otelhealth.spool.settings import SIGNALS
 from otelhealth.telemetry.content import OtlpContent
+from tests.spool.secure import SecureReceiver
 from tests.telemetry.conftest import receiver
 from tests.telemetry.receiver import Receiver
 
@@ -45,3 +46,10 @@ def opened(receiver: Receiver, tmp_path: Path) -> Iterator[Open]:
     yield open_spool
     for spool in made:
         spool.close(1.0)
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[SecureReceiver]:
+    found = SecureReceiver(tmp_path)
+    yield found
+    found.close()

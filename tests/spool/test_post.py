@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import gzip
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Iterator
 from email.utils import formatdate
-from pathlib import Path
 
 import pytest
-import trustme
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
     ExportTraceServiceResponse,
@@ -24,6 +20,7 @@ from otelhealth.spool.post import Post
 from otelhealth.spool.verdict import Fate, Verdict
 from otelhealth.telemetry.content import OtlpContent
 from otelhealth.telemetry.wire import text
+from tests.spool.secure import SecureReceiver
 from tests.telemetry.receiver import Answer, Receiver
 
 SENT = Verdict(Fate.SENT)
@@ -196,58 +193,6 @@ def test_a_kept_connection_that_the_receiver_closed_is_made_anew() -> None:
         assert [sending.attempt(letter()) for _ in range(3)] == [SENT] * 3
         thread.join()
         sending.close()
-
-
-class SecureReceiver:
-    """Answers 200 over TLS with a certificate of its own authority, one request on each connection."""
-
-    def __init__(self, folder: Path) -> None:
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(folder / "ca.pem")
-        self.ca = folder / "ca.pem"
-        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert("127.0.0.1").configure_cert(self._context)
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        self._thread = threading.Thread(target=self._answer, daemon=True)
-        self._thread.start()
-
-    def _answer(self) -> None:
-        while True:
-            try:
-                peer, _ = self._server.accept()
-            except OSError:
-                return
-            try:
-                with self._context.wrap_socket(peer, server_side=True) as secure:
-                    secure.recv(65536)
-                    secure.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-            except (ssl.SSLError, OSError):
-                peer.close()
-
-    def close(self) -> None:
-        self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-        self._thread.join()
-
-
-@pytest.fixture
-def secure(tmp_path: Path) -> Iterator[SecureReceiver]:
-    found = SecureReceiver(tmp_path)
-    yield found
-    found.close()
-
-
-def test_a_receiver_with_a_certificate_of_its_own_is_checked_against_the_named_ca(secure: SecureReceiver) -> None:
-    endpoint = f"https://127.0.0.1:{secure.port}"
-    trusting = post(endpoint, certificate=secure.ca)
-    assert trusting.attempt(letter()) == SENT
-    trusting.close()
-    doubting = post(endpoint, timeout="200ms")
-    verdict = doubting.attempt(letter())
-    assert (verdict.fate, verdict.error_type) == (Fate.HELD, "tls_error")
-    assert "certificate" in verdict.said
-    doubting.close()
 
 
 def tunnel(server: socket.socket, answer: bytes, heads: list[bytes], done: threading.Event) -> None:
