@@ -39,3 +39,6 @@ class Cron:
         """The first due time (Unix seconds) strictly after `moment`."""
         start = datetime.fromtimestamp(moment, UTC).astimezone(self._zone)
         return next(CronSim(self.expression, start)).timestamp()
+
+
+CronText = Annotated[str, AfterValidator(lambda text: Cron(text) and text)]

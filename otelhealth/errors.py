@@ -10,6 +10,7 @@ from typing import NamedTuple
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:@]*)(?::\d*)?")  # with its port
 # What would forge a line of a log, move a terminal's cursor, or cannot be written at all.
 UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+_SHORT = 3  # letters
 _LONGEST = 500  # characters that a problem quotes of what it is about
 _LONGEST_WORD = 100  # characters up to which a word is compared with others
 _MOST_SAID = 1000  # problems that the text of an error names
@@ -43,8 +44,11 @@ def near(word: str, known: Iterable[str], otherwise: str) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """What of the known is close to `word`; None too where `comparing_at_most` has no comparisons left."""
-    words, left = list(known), _comparisons.get()
+    """What of the known is close to `word`, of a short one with its first letter: `slo` is no `log`.
+
+    None too where `comparing_at_most` has no comparisons left.
+    """
+    words, left = [each for each in known if len(word) > _SHORT or each[:1] == word[:1]], _comparisons.get()
     if len(word) > _LONGEST_WORD or (left is not None and left[0] <= 0):
         return None
     if left is not None:

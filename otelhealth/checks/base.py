@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, get_args
 
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
 from otelhealth.checks.levels import DURATION, Levels
 from otelhealth.clock import Clock
-from otelhealth.cron import Cron, Zone
-from otelhealth.errors import ProbeError
+from otelhealth.cron import CronText, Zone
+from otelhealth.errors import ProbeError, near
 from otelhealth.model import CheckResult, Instrument, Measurement, Status, Surroundings, Threads
 from otelhealth.settings import Settings
 from otelhealth.units import Duration, Share
@@ -163,7 +163,7 @@ class Check(Settings):
     enabled: bool = Field(True, description="A disabled check is shown as disabled, never run and never counted.")
     category: Category = Field("service", description="What it speaks of.")
     every: Interval = Field(30.0, description="Interval between starts.")
-    cron: str | None = Field(None, description="Starts by a cron expression instead of `every`.")
+    cron: CronText | None = Field(None, description="Starts by a cron expression instead of `every`.")
     timezone: Zone = Field("UTC", description="IANA zone of `cron`.")
     timeout: Timeout = Field(10.0, description="Deadline of one attempt; may exceed `every`.")
     retries: Retries = Field(0, description="Further attempts when one fails.")
@@ -192,29 +192,31 @@ class Check(Settings):
         """Seconds that all attempts with their pauses may take."""
         return self.timeout * (self.retries + 1) + self.retry_delay * self.retries
 
-    @model_validator(mode="after")
-    def _check_common(self) -> Self:
-        if self.cron is not None:
-            try:
-                Cron(self.cron, self.timezone)
-            except ValueError as error:
-                raise ValueError(f"cron: {error}") from error
-        if "live" in self.groups and not self.in_process:
-            raise ValueError(f"groups: kind {self.kind} looks outside the process and cannot join `live`; use `ready`")
-        self._check_levels()
-        return self
+    @field_validator("groups")
+    @classmethod
+    def _may_join(cls, groups: tuple[str, ...]) -> tuple[str, ...]:
+        if "live" in groups and not cls.in_process:
+            raise ValueError(f"kind {cls._kind()} looks outside the process and cannot join `live`; use `ready`")
+        return groups
 
-    def _check_levels(self) -> None:
-        units = {quantity.name: quantity.unit for quantity in self.quantities} | {DURATION: "s"}
-        for measurement in self.levels.names:
+    @field_validator("levels")
+    @classmethod
+    def _fit(cls, levels: Levels) -> Levels:
+        units = {quantity.name: quantity.unit for quantity in cls.quantities} | {DURATION: "s"}
+        for measurement in levels.names:
             unit = units.get(measurement.partition("[")[0])
             if unit is None:
-                if self.quantities and not self.open_measurements:
-                    known = ", ".join(sorted(units))
-                    raise ValueError(f"levels: {self.kind} has no measurement {measurement!r}; it has {known}")
-            elif text := self.levels.strange_unit(measurement, unit):
+                if cls.quantities and not cls.open_measurements:
+                    remedy = near(measurement, units, f"it has {', '.join(sorted(units))}")
+                    raise ValueError(f"{measurement}: {cls._kind()} has no such measurement; {remedy}")
+            elif text := levels.strange_unit(measurement, unit):
                 told = f"is counted in {unit}" if unit else "has no unit"
-                raise ValueError(f"levels: {measurement} {told}, not as in {text!r}; write a plain number")
+                raise ValueError(f"{measurement}: it {told}, not as in {text!r}; write a plain number")
+        return levels
+
+    @classmethod
+    def _kind(cls) -> str:
+        return str(cls.model_fields["kind"].default)
 
     async def probe(self, ctx: Context) -> CheckResult:
         """One attempt. What the target reports, refuses or times out on is `fail` (returned, or a ProbeError);

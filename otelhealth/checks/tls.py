@@ -33,7 +33,11 @@ class TlsOptions(Settings):
     verify_tls: bool = Field(True, description="Refuse a certificate that is expired, untrusted or of another name.")
     ca: LocalPath | None = Field(None, description="PEM file of the authorities to trust instead of the system's.")
     server_name: str | None = Field(
-        None, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$", description="Name asked for (SNI) and verified."
+        None,
+        max_length=253,
+        pattern=r"^[A-Za-z0-9.:_-]+$",
+        examples=["example.com"],
+        description="Name asked for (SNI) and verified.",
     )
     client_certificate: LocalPath | None = Field(None, description="PEM file of the certificate to present.")
     client_key: LocalPath | None = Field(None, description="PEM file of its key; default: in `client_certificate`.")

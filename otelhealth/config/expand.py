@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from otelhealth.config.documents import read_yaml
-from otelhealth.config.files import read_file
+from otelhealth.config.files import read_file, remedy
 from otelhealth.config.given import Given, given_to
 from otelhealth.config.where import Node, Way, dotted
 from otelhealth.errors import ConfigError, OtelHealthError, Problem
@@ -96,9 +96,7 @@ class Expander:
             content = read_file(path, MAX_FILE)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "no such path"
-            raise ExpansionError(
-                f"{expression} cannot be read: {reason}", "create the file, or name another"
-            ) from error
+            raise ExpansionError(f"{expression} cannot be read: {reason}", remedy(error)) from error
         if len(content) > MAX_FILE:
             raise ExpansionError(f"{expression} is larger than 1MiB", "name a smaller file")
         try:

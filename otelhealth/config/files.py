@@ -7,6 +7,18 @@ import os
 import stat
 from pathlib import Path
 
+_REMEDIES = {
+    errno.EACCES: "let the agent's user read it",
+    errno.EISDIR: "name a file in it",
+    errno.EINVAL: "name a regular file",
+}
+
+
+def remedy(error: Exception) -> str:
+    """What to do about a file that could not be read."""
+    number = error.errno if isinstance(error, OSError) else None
+    return _REMEDIES.get(number or 0, "create the file, or name another")
+
 
 def read_file(path: Path, most: int) -> bytes:
     """At most `most` bytes and one more, which tells that there are more. Raises OSError; also for what is no file.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from otelhealth.config.documents import read_yaml
 from otelhealth.config.expand import Expander, expand
-from otelhealth.config.files import read_file
+from otelhealth.config.files import read_file, remedy
 from otelhealth.config.given import Given
 from otelhealth.config.sources import Sources
 from otelhealth.config.toml import read_toml
@@ -61,7 +61,7 @@ class Gatherer:
         except OSError as error:
             sentence = f"{name} cannot be read: {error.strerror}" if asked else f"cannot be read: {error.strerror}"
             where, way = (asked, "include") if asked else (Place(name), "")
-            raise ConfigError([where.problem(way, sentence, "create the file, or name another")]) from error
+            raise ConfigError([where.problem(way, sentence, remedy(error))]) from error
         if len(content) > MAX_FILE:
             raise ConfigError([Place(name).problem("", "larger than 16MiB", "split it, or write less")])
         try:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from otelhealth.checks.base import Check
 from otelhealth.config.expand import REFUSED
 from otelhealth.config.fields import field_at, known_keys
 from otelhealth.config.sentences import MISSING, NEVER_ECHO, WANTS, Said, describe, say
@@ -80,7 +81,7 @@ def _locate(node: Node, location: tuple[str | int, ...]) -> tuple[Way, Node, str
 
 
 Group = list[tuple[ErrorDetails, Node]]
-_FIELD = re.compile(r"([a-z_]+): ")
+_FIELD = re.compile(r"(\S+): ")
 
 
 def _problems(errors: list[ErrorDetails], model: type[BaseModel], node: Node, path: Way) -> Iterator[Problem]:
@@ -90,12 +91,17 @@ def _problems(errors: list[ErrorDetails], model: type[BaseModel], node: Node, pa
         if inner in above and all(error["type"] in WANTS for error, _ in group):
             continue  # another branch of a union, which the value was not meant for
         kind, found = group[0][0]["type"], group[0][1]
-        known = known_keys(model, inner[:-1])
+        known = _keys(model, inner[:-1])
         if kind == "missing" and _misspelt(str(inner[-1]), found, known):
             continue
         said = _said(group, field_at(model, inner), known)
         at_key = kind in ("extra_forbidden", "missing") or isinstance(found.value, dict)
         yield place_problem(found, (*path, *inner), said, at_key=at_key)
+
+
+def _keys(model: type[BaseModel], path: Way) -> list[str]:
+    """Those that a user may write at `path`: the name of a check is the key above it."""
+    return [key for key in known_keys(model, path) if path or key != "name" or not issubclass(model, Check)]
 
 
 def _grouped(errors: list[ErrorDetails], node: Node) -> dict[Way, Group]:
@@ -114,7 +120,7 @@ def _grouped(errors: list[ErrorDetails], node: Node) -> dict[Way, Group]:
 
 
 def _of_a_field(error: ErrorDetails, found: Node) -> tuple[ErrorDetails, str | None]:
-    """A validator of the whole that begins its sentence with `field: ` speaks of that field."""
+    """A validator of the whole that begins its sentence with `key: ` speaks of that key."""
     raised = error.get("ctx", {}).get("error")
     named = _FIELD.match(str(raised)) if isinstance(raised, ValueError) else None
     if named is None or found.child(named[1]) is None:

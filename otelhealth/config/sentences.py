@@ -94,7 +94,10 @@ def _size(kind: str, context: Mapping[str, Any]) -> Said:
 
 
 def _unknown_key(key: str, known: list[str]) -> Said:
-    listed = f"known keys: {', '.join(known)}" if 0 < len(known) <= 12 else "`otelhealth schema` lists the known keys"
+    lists = (
+        "`otelhealth kinds KIND` lists its fields" if "kind" in known else "`otelhealth schema` lists the known keys"
+    )
+    listed = f"known keys: {', '.join(known)}" if 0 < len(known) <= 12 else lists
     return Said(f"unknown key {key!r}", near(key, known, listed))
 
 
@@ -123,6 +126,8 @@ def _custom(error: ErrorDetails, field: FieldInfo | None, origin: str) -> Said:
     """A validator of ours speaks in our sentences already; anything else keeps pydantic's words without its jargon."""
     if origin:
         return Said(f"the value of {origin} does not fit", _example(field))
+    if error["type"] == "string_pattern_mismatch":
+        return Said(f"{error['input']!r} does not fit", _example(field))
     raised = error.get("ctx", {}).get("error")
     if isinstance(raised, ValueError | AssertionError):
         sentence, _, remedy = str(raised).partition("; ")
@@ -145,6 +150,8 @@ def _example(field: FieldInfo | None) -> str:
     for parse in _parsers(field):
         if parse in _EXAMPLES:
             return f"write one such as {_EXAMPLES[parse]}"
+    if field is not None and field.examples:
+        return f"write one such as {field.examples[0]}"
     return f"wanted: {describe(field)}" if describe(field) else ""
 
 

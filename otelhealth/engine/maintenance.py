@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
-from otelhealth.cron import Cron, Zone
+from otelhealth.cron import Cron, CronText, Zone
 from otelhealth.settings import Settings
 from otelhealth.units import Duration
 
@@ -23,15 +23,13 @@ class Window(Settings):
     )
     end: datetime | None = Field(None, description="End of a window that comes once.")
     every: Duration | None = Field(None, ge=60, description="It recurs at this interval from `start` on, such as 7d.")
-    cron: str | None = Field(None, description="It begins whenever this cron expression comes due.")
+    cron: CronText | None = Field(None, description="It begins whenever this cron expression comes due.")
     timezone: Zone = Field("UTC", description="IANA zone of `cron`, and of `start` and `end` without an offset.")
     duration: Duration | None = Field(None, alias="for", gt=0, description="How long it lasts.")
     checks: Literal["all"] | tuple[str, ...] = Field("all", description="The checks it is for, or `all`.")
 
     @model_validator(mode="after")
     def _is_one_form(self) -> Self:
-        if self.cron is not None:
-            Cron(self.cron, self.timezone)
         if (self.cron is None) == (self.start is None):
             raise ValueError("a window begins either at `start` or by `cron`; give one of them")
         if self.end is not None and (self.duration is not None or self.cron or self.every):

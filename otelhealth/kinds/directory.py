@@ -70,7 +70,10 @@ class DirectoryCheck(Check):
     max_files: int = Field(10_000, ge=1, le=1_000_000, description="Stop counting here, and say so.")
     writable: bool = Field(False, description="Fail unless a file can be written there (a nameless one, at once gone).")
     mode: str | None = Field(
-        None, pattern=r"^0?[0-7]{3,4}$", description="Fail unless these are its permissions, as `0750`."
+        None,
+        pattern=r"^0?[0-7]{3,4}$",
+        examples=["0750"],
+        description="Fail unless these are its permissions, as `0750`.",
     )
 
     async def probe(self, ctx: Context) -> CheckResult:

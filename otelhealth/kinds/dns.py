@@ -55,7 +55,13 @@ class DnsCheck(Check):
     )
 
     kind: Literal["dns"] = "dns"
-    query: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._*-]+$", description="The name asked for.")
+    query: str = Field(
+        min_length=1,
+        max_length=253,
+        pattern=r"^[A-Za-z0-9._*-]+$",
+        examples=["example.com"],
+        description="The name asked for.",
+    )
     type: Type = Field("A", description="The record type asked for.")
     server: str | None = Field(
         None, max_length=260, description="`host[:port]` of the name server; default: those of resolv.conf in turn."

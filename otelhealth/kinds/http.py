@@ -44,7 +44,7 @@ class HttpCheck(Check, TlsOptions):
 
     kind: Literal["http"] = "http"
     url: HttpUrl = Field(description="http(s) URL; user info in it is sent as basic auth; proxies are not used.")
-    method: str = Field("GET", pattern=r"^[A-Z]{1,20}$", description="Request method.")
+    method: str = Field("GET", pattern=r"^[A-Z]{1,20}$", examples=["GET"], description="Request method.")
     headers: dict[str, HeaderValue] = Field(
         default_factory=dict, max_length=50, description="Request headers; their values are never shown."
     )

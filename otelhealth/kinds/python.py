@@ -94,6 +94,7 @@ class PythonCheck(Check):
     kind: Literal["python"] = "python"
     call: str = Field(
         pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.-]*$",
+        examples=["shop.health:stock_is_consistent"],
         description="`module:function`; a sync one runs in a thread. A parameter `ctx` is given the run's context.",
     )
     import_from: LocalPath = Field(

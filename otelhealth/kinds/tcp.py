@@ -71,7 +71,9 @@ class TcpCheck(Check, Turn, TlsOptions):
     default_levels: ClassVar[dict[str, dict[str, str]]] = {"certificate_days": {"warn": "< 14"}}
 
     kind: Literal["tcp"] = "tcp"
-    host: str = Field("", max_length=253, pattern=r"^[A-Za-z0-9.:_-]*$", description="Name or address.")
+    host: str = Field(
+        "", max_length=253, pattern=r"^[A-Za-z0-9.:_-]*$", examples=["127.0.0.1"], description="Name or address."
+    )
     port: int = Field(0, ge=0, le=65535, description="Port.")
     path: LocalPath | None = Field(None, max_length=107, description="A unix socket instead of `host` and `port`.")
     tls: bool = Field(False, description="Speak TLS.")

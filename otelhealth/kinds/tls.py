@@ -36,7 +36,13 @@ class TlsCheck(Check, TlsOptions):
     default_levels: ClassVar[dict[str, dict[str, str]]] = {"days_left": {"warn": "< 14", "fail": "< 3"}}
 
     kind: Literal["tls"] = "tls"
-    host: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$", description="Name or address.")
+    host: str = Field(
+        min_length=1,
+        max_length=253,
+        pattern=r"^[A-Za-z0-9.:_-]+$",
+        examples=["example.com"],
+        description="Name or address.",
+    )
     port: int = Field(443, ge=1, le=65535, description="Port.")
     ip_version: Literal[4, 6] | None = Field(None, description="Use only addresses of this kind.")
 

@@ -42,7 +42,7 @@ def test_only_in_process_kinds_join_live() -> None:
 def test_a_level_of_an_unknown_measurement_names_those_there_are() -> None:
     with pytest.raises(ValidationError) as caught:
         Pressure.model_validate({"levels": {"hight": {"warn": "> 3"}}})
-    assert "pressure has no measurement 'hight'; it has duration, height" in sentences(caught.value)
+    assert "hight: pressure has no such measurement; did you mean height?" in sentences(caught.value)
 
 
 @pytest.mark.parametrize(("text", "good"), [("> 3", True), ("> 3s", False), ("> 3%", False), ("> 3MB", False)])
@@ -53,7 +53,7 @@ def test_a_level_is_written_in_the_unit_of_its_measurement(text: str, good: bool
         return
     with pytest.raises(ValidationError) as caught:
         Pressure.model_validate(settings)
-    assert f"height is counted in m, not as in {text!r}; write a plain number" in sentences(caught.value)
+    assert f"height: it is counted in m, not as in {text!r}; write a plain number" in sentences(caught.value)
 
 
 @pytest.mark.parametrize(("cron", "zone"), [("61 * * * *", "UTC"), ("* * *", "UTC"), ("0 2 * * *", "Europe/Pariss")])

@@ -139,7 +139,7 @@ def test_a_file_that_is_missing_large_or_no_text_is_refused(tmp_path: Path, monk
 
 def test_what_might_never_end_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
-    refused = "cannot be read: it is a pipe or a device, no regular file; create the file, or name another"
+    refused = "cannot be read: it is a pipe or a device, no regular file; name a regular file"
     assert refusals(tmp_path / "pipe.yaml") == [f"pipe.yaml: {refused}"]
     (tmp_path / "endless.yaml").symlink_to("/dev/zero")
     assert refusals(tmp_path / "endless.yaml") == [f"endless.yaml: {refused}"]
