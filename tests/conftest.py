@@ -5,10 +5,15 @@ from __future__ import annotations
 import itertools
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.telemetry.receiver import Receiver
 
 ALLOWED_SKIPS = (
     r"no cgroup v2 tree in which this user may limit cpu and memory",
@@ -26,6 +31,15 @@ _strange: list[str] = []
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full-length", action="store_true", help="outages as long as they are meant (make faults)")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """An OTLP/HTTP receiver on loopback."""
+    from tests.telemetry.receiver import Receiver
+
+    with closing(Receiver()) as made:
+        yield made
 
 
 @pytest.fixture

@@ -5,9 +5,7 @@ import json
 import sqlite3
 import threading
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -18,19 +16,13 @@ from otelhealth import Agent, check
 from otelhealth.errors import ConfigError, OtelHealthError
 from otelhealth.model import ServiceStatus
 from otelhealth.records import HealthReport
+from tests.inside import asking
 from tests.kinds.loopback import serving
 from tests.telemetry.receiver import Receiver, attributes
 from tests.waiting import until
 
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.close()
 
 
 def settings(folder: Path, **sections: Any) -> dict[str, Any]:
@@ -54,15 +46,8 @@ async def run_now(url: str, traceparent: str) -> Any:
 
 
 async def get(url: str) -> tuple[int, Any]:
-    def ask() -> tuple[int, Any]:
-        try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                return answer.status, json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.loads(error.read())
-
-    return await asyncio.to_thread(ask)
+    status, body = await asyncio.to_thread(asking.get, url)
+    return status, json.loads(body)
 
 
 def listener(port: int = 0) -> AbstractAsyncContextManager[int]:

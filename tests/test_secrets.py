@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import urllib.request
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,6 +21,7 @@ from otelhealth.errors import ConfigError
 from otelhealth.once import run_once
 from otelhealth.records import CheckRecord
 from otelhealth.redaction import Redactor
+from tests.inside import asking
 from tests.kinds.loopback import serving
 from tests.planted import ENVIRON, SECRETS, echo_http, echo_tcp, leaks, settings
 from tests.telemetry.receiver import Answer, Receiver
@@ -41,29 +40,14 @@ def variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with closing(Receiver()) as made:
-        yield made
-
-
-@pytest.fixture
 async def ports() -> AsyncIterator[tuple[int, int]]:
     async with serving(echo_http) as http, serving(echo_tcp) as tcp:
         yield http, tcp
 
 
 async def get(url: str) -> str:
-    def ask() -> str:
-        request = urllib.request.Request(url, headers={"authorization": f"Bearer {SECRETS['token']}"})
-        opener = urllib.request.build_opener(urllib.request.HTTPErrorProcessor())
-        try:
-            with opener.open(request, timeout=10) as answer:
-                return str(answer.read().decode())
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.read().decode()
-
-    return await asyncio.to_thread(ask)
+    _, body = await asyncio.to_thread(asking.get, url, authorization=f"Bearer {SECRETS['token']}")
+    return body.decode()
 
 
 async def told_by_an_agent(tmp_path: Path, receiver: Receiver, ports: tuple[int, int]) -> dict[str, bytes | str]:

@@ -8,15 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from otelhealth.cli.main import main
+from tests.inside.asking import get_json
 from tests.telemetry.receiver import Receiver
 
 CONFIG = """\
@@ -57,11 +56,6 @@ def running(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[st
         process.communicate(timeout=20)
 
 
-def get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        return json.loads(answer.read())
-
-
 def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
     """Ask again until it holds; an agent that does not answer yet does not hold."""
     deadline = time.monotonic() + seconds
@@ -82,7 +76,7 @@ def write(folder: Path, more: str = "") -> Path:
 def test_run_finds_the_file_answers_and_ends_with_0_on_sigterm(tmp_path: Path) -> None:
     write(tmp_path)
     with running(tmp_path) as (process, url):
-        assert get(f"{url}/health")["service"] == "shop"
+        assert get_json(f"{url}/health")["service"] == "shop"
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
 
@@ -135,7 +129,7 @@ def test_sighup_reloads(tmp_path: Path) -> None:
         write(tmp_path, "cpu: {kind: cpu}")
         process.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + 10
-        while "cpu" not in get(f"{url}/health/detailed")["checks"]:
+        while "cpu" not in get_json(f"{url}/health/detailed")["checks"]:
             assert time.monotonic() < deadline
         assert process.poll() is None
 
@@ -143,7 +137,7 @@ def test_sighup_reloads(tmp_path: Path) -> None:
 def test_a_line_of_the_log_is_written_once(tmp_path: Path) -> None:
     write(tmp_path)
     with running(tmp_path) as (process, url):
-        until(lambda: get(f"{url}/health/detailed")["checks"]["load"]["status"] in {"pass", "warn"})
+        until(lambda: get_json(f"{url}/health/detailed")["checks"]["load"]["status"] in {"pass", "warn"})
         process.terminate()
         _, said = process.communicate(timeout=20)
     assert said.count("load: unknown -> ") == 1
@@ -251,10 +245,10 @@ def test_a_changed_file_takes_effect_and_an_empty_one_does_not(tmp_path: Path) -
     file = write(tmp_path)
     with running(tmp_path, "-c", str(file)) as (process, url):
         write(tmp_path, "more: {kind: load}")
-        until(lambda: set(get(f"{url}/health/detailed")["checks"]) == {"load", "more"})
+        until(lambda: set(get_json(f"{url}/health/detailed")["checks"]) == {"load", "more"})
         file.write_text("")
-        until(lambda: get(f"{url}/health/detailed")["config"]["error"] is not None)
-        report = get(f"{url}/health/detailed")
+        until(lambda: get_json(f"{url}/health/detailed")["config"]["error"] is not None)
+        report = get_json(f"{url}/health/detailed")
         assert set(report["checks"]) == {"load", "more"}
         assert report["config"]["error"] == f"{file}: is empty; write `checks: {{}}` to watch nothing"
         assert process.poll() is None
@@ -267,7 +261,7 @@ def test_a_check_that_ignores_its_cancellation_does_not_keep_the_process(tmp_pat
     )
     file = write(tmp_path, 'stubborn: {kind: python, call: "stubborn:check", every: 100ms}')
     with running(tmp_path, "-c", str(file)) as (process, url):
-        until(lambda: get(f"{url}/health/checks/stubborn")["running"])
+        until(lambda: get_json(f"{url}/health/checks/stubborn")["running"])
         process.terminate()
         assert process.wait(timeout=5) == 0
 
@@ -286,9 +280,8 @@ async def check():
 
 @pytest.mark.parametrize("blocks", ["time.sleep(1000)", "while True: pass"])
 def test_a_check_that_blocks_the_event_loop_does_not_keep_the_process_and_nothing_is_lost(
-    tmp_path: Path, blocks: str
+    tmp_path: Path, receiver: Receiver, blocks: str
 ) -> None:
-    receiver = Receiver()
     receiver.down()
     (tmp_path / "blocking.py").write_text(BLOCKING.format(blocks=blocks))
     file = tmp_path / "otelhealth.yaml"
@@ -308,7 +301,6 @@ def test_a_check_that_blocks_the_event_loop_does_not_keep_the_process_and_nothin
     file.write_text(json.dumps(told | {"checks": {}}))
     with running(tmp_path, "-c", str(file)):
         until(lambda: "made before" in {span.name for span in receiver.spans()})
-    receiver.close()
 
 
 def test_run_does_without_standard_streams(tmp_path: Path) -> None:
@@ -319,7 +311,7 @@ def test_run_does_without_standard_streams(tmp_path: Path) -> None:
     file.write_text(f'server: {{listen: "127.0.0.1:{port}"}}\nstore: {{path: ":memory:"}}\nchecks: {{}}\n')
     command = f"exec {sys.executable} -m otelhealth run -c {file} <&- >&- 2>&-"
     process = subprocess.Popen(["sh", "-c", command])
-    until(lambda: get(f"http://127.0.0.1:{port}/health/live")["status"] == "alive")
+    until(lambda: get_json(f"http://127.0.0.1:{port}/health/live")["status"] == "alive")
     process.terminate()
     assert process.wait(timeout=15) == 0
 

@@ -1,5 +1,5 @@
-"""A receiver on loopback, and a telemetry that sends to it."""
+"""A telemetry that sends to the receiver."""
 
-from tests.telemetry.conftest import opened, receiver
+from tests.telemetry.conftest import opened
 
-__all__ = ["opened", "receiver"]
+__all__ = ["opened"]

@@ -1,4 +1,4 @@
-"""A receiver on loopback, and spools that deliver to it."""
+"""Spools that deliver to the receiver."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from otelhealth.spool.place import Place
 from otelhealth.spool.settings import SIGNALS
 from otelhealth.telemetry.content import OtlpContent
 from tests.spool.secure import SecureReceiver
-from tests.telemetry.conftest import receiver
 from tests.telemetry.receiver import Receiver
 
-__all__ = ["receiver"]
 Open = Callable[..., Spool]
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of the telemetry room: a receiver on loopback, a check of every instrument, a telemetry that sends."""
+"""Fixtures of the telemetry room: a check of every instrument, a telemetry that sends."""
 
 from __future__ import annotations
 
@@ -28,13 +28,6 @@ class Sample(Check):
         Quantity("kept", "s", "gauge", "For the record only.", ""),
     )
     kind: Literal["sample"] = "sample"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    found = Receiver()
-    yield found
-    found.close()
 
 
 @pytest.fixture
