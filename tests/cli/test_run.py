@@ -16,6 +16,7 @@ import pytest
 
 from otelhealth.cli.main import main
 from tests.inside.asking import get_json
+from tests.stack.loopback import unused_port
 from tests.telemetry.receiver import Receiver
 
 CONFIG = """\
@@ -304,9 +305,7 @@ def test_a_check_that_blocks_the_event_loop_does_not_keep_the_process_and_nothin
 
 
 def test_run_does_without_standard_streams(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = unused_port()
     file = tmp_path / "otelhealth.yaml"
     file.write_text(f'server: {{listen: "127.0.0.1:{port}"}}\nstore: {{path: ":memory:"}}\nchecks: {{}}\n')
     command = f"exec {sys.executable} -m otelhealth run -c {file} <&- >&- 2>&-"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import PrivateAttr
@@ -27,6 +28,11 @@ class Sample(Check):
 
     async def probe(self, ctx: Context) -> CheckResult:
         return await self._acts[0](ctx) if self._acts else passed("fine")
+
+
+def unix(text: str) -> float:
+    """Seconds at a time of UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
 def sample(name: str = "db", **settings: Any) -> Sample:

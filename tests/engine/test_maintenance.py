@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from otelhealth.engine.maintenance import NEVER, Maintenance, Window
-
-
-def unix(text: str) -> float:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+from tests.engine.samples import unix
 
 
 def window(**settings: Any) -> Window:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
 from itertools import pairwise
 from random import Random
 
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otelhealth.engine.schedule import Timetable, slot_from, stable_share
-from tests.engine.samples import NOW, sample
+from tests.engine.samples import NOW, sample, unix
 
 
 class Days:
@@ -43,10 +42,6 @@ class Days:
 def gaps(started: list[tuple[str, float]]) -> list[float]:
     times = [time for _, time in started]
     return [round(after - before, 2) for before, after in pairwise(times)]
-
-
-def unix(text: str) -> float:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
 def test_ten_thousand_checks_spread_evenly_over_their_interval() -> None:

@@ -20,9 +20,10 @@ from otelhealth.redaction import Redactor
 from otelhealth.telemetry import Telemetry
 from otelhealth.telemetry.wire import Scoped
 from tests.logs.records import record
+from tests.stack.loopback import unused_port
 from tests.telemetry.conftest import Open
 from tests.telemetry.receiver import Answer, Receiver, attributes
-from tests.telemetry.test_export import exported, unused_port
+from tests.telemetry.test_export import exported
 from tests.waiting import until
 
 EXPORTED = "otel.sdk.exporter.log.exported"

@@ -21,6 +21,7 @@ from otelhealth.spool.verdict import Fate, Verdict
 from otelhealth.telemetry.content import OtlpContent
 from otelhealth.telemetry.wire import text
 from tests.spool.secure import SecureReceiver
+from tests.stack.loopback import unused_port
 from tests.telemetry.receiver import Answer, Receiver
 
 SENT = Verdict(Fate.SENT)
@@ -32,12 +33,6 @@ def post(endpoint: str, **told: object) -> Post:
 
 def letter(body: bytes = b"x") -> Letter:
     return Letter("traces", body, items=1)
-
-
-def unused_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def test_a_request_is_compressed_and_carries_its_headers_over_one_connection(receiver: Receiver) -> None:

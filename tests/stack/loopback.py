@@ -70,6 +70,11 @@ def free_ports(names: tuple[str, ...], wishes: Mapping[str, int] | None = None) 
         return {name: found.getsockname()[1] for name, found in sockets.items()}
 
 
+def unused_port() -> int:
+    with listener(0) as found:
+        return int(found.getsockname()[1])
+
+
 def listener(port: int) -> socket.socket:
     """Bound to that port, or to any where somebody listens there."""
     if port:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -12,17 +11,12 @@ import pytest
 
 from otelhealth.model import MetricFamily
 from otelhealth.telemetry import Identity, Telemetry, TelemetrySettings
+from tests.stack.loopback import unused_port
 from tests.telemetry.conftest import Open, Sample
 from tests.telemetry.receiver import Answer, Receiver
 from tests.waiting import eventually
 
 CHECK = Sample(name="api")
-
-
-def unused_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def run(telemetry: Telemetry) -> None:
