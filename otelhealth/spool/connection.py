@@ -18,8 +18,9 @@ from urllib.parse import SplitResult, urlsplit
 import httptools
 
 from otelhealth.checks.tls import Tls, context
-from otelhealth.checks.url import basic
+from otelhealth.checks.url import PORTS, basic
 from otelhealth.errors import OtelHealthError
+from otelhealth.spool.dial import Dialler, left
 from otelhealth.spool.settings import Otlp
 from otelhealth.version import __version__
 
@@ -87,6 +88,7 @@ class Connection:
         self._secured = context(self._tls) if self._tls else None
         self._proxy = _proxy(self._url)
         self._peer = self._proxy or self._url
+        self._dialler = Dialler(self._peer.hostname or "", self._peer.port or PORTS[self._peer.scheme])
         self._head = self._request_head(receiver)
         self._socket: socket.socket | None = None  # kept for the next request
         self._busy: socket.socket | None = None
@@ -125,6 +127,7 @@ class Connection:
     def abort(self) -> None:
         """End the request that another thread waits for, and refuse further ones."""
         self._aborted = True
+        self._dialler.abort()
         if (busy := self._busy) is not None:
             with suppress(OSError):  # it has just ended by itself
                 busy.shutdown(socket.SHUT_RDWR)
@@ -135,16 +138,14 @@ class Connection:
             self._socket = None
 
     def _connect(self, deadline: float) -> socket.socket:
-        port = self._peer.port or (443 if self._peer.scheme == "https" else 80)
-        raw = _dial(self._peer.hostname or "", port, deadline)
-        self._busy = raw
+        raw = self._busy = self._dialler.dial(deadline)
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is None:
                 return raw
             if self._proxy:
                 self._tunnel(raw, self._proxy, deadline)
-            raw.settimeout(_left(deadline))
+            raw.settimeout(left(deadline))
             return self._secure(self._tls).wrap_socket(raw, server_hostname=self._url.hostname)
         except BaseException:
             raw.close()
@@ -211,41 +212,14 @@ class Connection:
             raise ConnectionError("the receiver wants to go on in another protocol") from None
 
 
-def _dial(host: str, port: int, deadline: float) -> socket.socket:
-    """Connected to the first address that answers; `create_connection` would give each of them the whole time."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:  # an empty or too long label; no OSError
-        raise ConnectionError(f"{host} is not a host name") from error
-    problem: OSError = ConnectionError(f"{host} has no address")
-    for family, kind, protocol, _, address in found:
-        raw = socket.socket(family, kind, protocol)
-        try:
-            raw.settimeout(_left(deadline))
-            raw.connect(address)
-        except OSError as error:
-            raw.close()
-            problem = error
-        else:
-            return raw
-    raise problem
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
 def _send(to: socket.socket, data: bytes, deadline: float) -> None:
-    to.settimeout(_left(deadline))
+    to.settimeout(left(deadline))
     to.sendall(data)
 
 
 def _receive(of: socket.socket, deadline: float, *, may_end: bool = False) -> bytes:
     """b"" at the end of a connection that may end."""
-    of.settimeout(_left(deadline))
+    of.settimeout(left(deadline))
     data = of.recv(65536)
     if not data and not may_end:
         raise ConnectionResetError("the receiver closed the connection")

@@ -39,6 +39,7 @@ _NO_TLS = "write http:// in telemetry.otlp.endpoint, or let the receiver speak T
 # what Go's servers (the Collector), nginx and Apache answer to HTTP where they speak TLS
 _WANTS_TLS = (b"HTTP request to an HTTPS server", b"HTTP request was sent to HTTPS port", b"HTTP to an SSL-enabled")
 _REFUSED = "start the receiver, or mend telemetry.otlp.endpoint"
+_NO_NAMES = "see why the name servers in /etc/resolv.conf do not answer"
 _SLOW = "see why the receiver is slow, or raise telemetry.otlp.timeout"
 _REFUSES = "see in the receiver's log why it refuses this request"
 _BROKEN = "look at the receiver's log"
@@ -95,10 +96,17 @@ def of_error(error: OSError, peer: str, timeout: float) -> Verdict:
         remedy = _NO_TLS if error.reason == "WRONG_VERSION_NUMBER" else _TLS_REMEDIES[found.error_type]
         return Verdict(Fate.HELD, found.error_type, found.sentence, remedy)
     if isinstance(error, socket.gaierror):
-        return Verdict(Fate.HELD, "dns_error", f"the name of {peer} is not known ({error.strerror})", _REFUSED)
+        return _without_address(error, peer)
     if isinstance(error, ConnectionResetError | BrokenPipeError):
         return Verdict(Fate.HELD, "connection_reset", f"{peer} closed the connection", _BROKEN)
     return Verdict(Fate.HELD, "connection_error", str(error) or type(error).__name__, _BROKEN)
+
+
+def _without_address(error: socket.gaierror, peer: str) -> Verdict:
+    if error.errno == socket.EAI_AGAIN:
+        said = f"the name of {peer} cannot be looked up ({error.strerror})"
+        return Verdict(Fate.HELD, "dns_timeout", said, _NO_NAMES)
+    return Verdict(Fate.HELD, "dns_error", f"the name of {peer} is not known ({error.strerror})", _REFUSED)
 
 
 def _host(url: str) -> str | None:
