@@ -230,6 +230,22 @@ def test_a_body_made_to_be_long_to_read_is_soon_given_up(body: bytes) -> None:
     assert time.thread_time() - begun < 2.0
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"resourceMetrics":[' + b"{}," * 1_300_000 + b"{}]}",
+        b"{" + b'"a":0,' * 600_000 + b'"a":0}',
+        b'{"resourceMetrics":[{"scopeMetrics":[{"metrics":[' + b"0," * 2_000_000 + b"0]}]}]}",
+    ],
+    ids=["resources", "keys", "metrics"],
+)
+def test_a_body_of_json_made_to_be_long_to_read_is_soon_given_up(body: bytes) -> None:
+    begun = time.thread_time()
+    check_json(body, "metrics")
+    assert read_json(body) == []
+    assert time.thread_time() - begun < 1.0
+
+
 def test_a_large_body_of_json_is_passed_on_unread() -> None:
     body = b'{"resourceMetrics":' + b"[" * 5_000_000
     check_json(body, "metrics")
