@@ -55,7 +55,7 @@ class Threshold(Settings):
     rise: int = Field(1, ge=1, le=1000, description="Successes in a row that end a `fail`.")
 
 
-_THRESHOLD, _NO_LEVELS = Threshold.by_default(), Levels.model_construct({})  # shared: there may be 10,000 checks
+_THRESHOLD = Threshold.by_default()  # shared: there may be 10,000 checks
 
 
 class Context:
@@ -178,9 +178,7 @@ class Check(Settings):
     groups: tuple[str, ...] = Field((), description="`live`, `ready`, `startup`, or own groups.")
     depends_on: tuple[str, ...] = Field((), description="Checks whose failure explains this one's.")
     tags: tuple[str, ...] = Field((), description="Free labels, shown and matched.")
-    levels: Levels = Field(
-        default_factory=lambda: _NO_LEVELS, description="Ranges of a measurement that mean `warn` or `fail`."
-    )
+    levels: Levels = Field(default_factory=dict, description="Ranges of a measurement that mean `warn` or `fail`.")
     threshold: Threshold = Field(default_factory=lambda: _THRESHOLD, description="When runs make a state.")
     peer: str | None = Field(
         None, max_length=200, description="`service.peer.name`: the other service this check speaks of."
@@ -203,13 +201,13 @@ class Check(Settings):
     @classmethod
     def _fit(cls, levels: Levels) -> Levels:
         units = {quantity.name: quantity.unit for quantity in cls.quantities} | {DURATION: "s"}
-        for measurement in levels.names:
+        for measurement, level in levels.items():
             unit = units.get(measurement.partition("[")[0])
             if unit is None:
                 if cls.quantities and not cls.open_measurements:
                     remedy = near(measurement, units, f"it has {', '.join(sorted(units))}")
                     raise ValueError(f"{measurement}: {cls._kind()} has no such measurement; {remedy}")
-            elif text := levels.strange_unit(measurement, unit):
+            elif text := level.strange_unit(unit):
                 told = f"is counted in {unit}" if unit else "has no unit"
                 raise ValueError(f"{measurement}: it {told}, not as in {text!r}; write a plain number")
         return levels

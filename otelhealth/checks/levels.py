@@ -3,10 +3,10 @@
 import math
 import operator
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, Self
 
-from pydantic import ConfigDict, Field, RootModel, field_validator
+from pydantic import Field, field_validator
 
 from otelhealth.model import CheckResult, Measurement, Status
 from otelhealth.settings import Settings
@@ -81,27 +81,15 @@ class Level(Settings):
             Range.parse(value)
         return value
 
-
-class Levels(RootModel[dict[str, Level]]):
-    """`{measurement: {warn: RANGE, fail: RANGE}}`; `duration` (s) is there for every kind.
-
-    `utilization[/var]`, the name in a record, stands for that one alone and goes before `utilization`.
-    """
-
-    model_config = ConfigDict(frozen=True, defer_build=True)
-
-    root: dict[str, Level] = Field(default_factory=dict)
-
-    @property
-    def names(self) -> Iterator[str]:
-        return iter(self.root)
-
-    def strange_unit(self, name: str, unit: str) -> str | None:
-        """The first range of a measurement that is written in another unit than its own."""
-        ranges = (Range.parse(text) for text in (self.root[name].warn, self.root[name].fail) if text is not None)
+    def strange_unit(self, unit: str) -> str | None:
+        """The first range that is written in another unit than the measurement's own."""
+        ranges = (Range.parse(text) for text in (self.warn, self.fail) if text is not None)
         return next((limit.text for limit in ranges if limit.unit not in ("", unit)), None)
 
 
+# By measurement; `duration` (s) is there for every kind. `utilization[/var]`, the name in a record, stands for that one
+# alone and goes before `utilization`.
+Levels = dict[str, Level]
 Judge = Callable[[Measurement], tuple[Status, str]]
 
 
@@ -117,7 +105,7 @@ class LevelJudge:
         self, levels: Levels, defaults: Mapping[str, Mapping[str, str]], declared: Collection[str] | None = None
     ) -> None:
         chosen: dict[str, Mapping[str, Any]] = dict(defaults)
-        chosen |= {name: level.model_dump(exclude_none=True) for name, level in levels.root.items()}
+        chosen |= {name: level.model_dump(exclude_none=True) for name, level in levels.items()}
         self._ranges: dict[str, tuple[tuple[Status, Range], ...]] = {
             name: tuple(
                 (status, Range.parse(level[status])) for status in (Status.FAIL, Status.WARN) if status in level
@@ -125,8 +113,8 @@ class LevelJudge:
             for name, level in chosen.items()
         }
         self._names = {*self._ranges, *(name.partition("[")[0] for name in self._ranges)}
-        known = levels.root if declared is None else {*declared, DURATION}
-        self._own = [name for name in levels.root if name not in known and name.partition("[")[0] not in known]
+        known = levels if declared is None else {*declared, DURATION}
+        self._own = [name for name in levels if name not in known and name.partition("[")[0] not in known]
 
     def judge(self, result: CheckResult, duration: float) -> CheckResult:
         """`result` with each measurement's status, the worst of all as its own, and the sentence that names it."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from otelhealth.config.where import Way
@@ -34,9 +34,7 @@ def keys_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
 
 def _models(annotation: Any, path: Way) -> Iterator[type[BaseModel]]:
     for option in _options(annotation):
-        if isinstance(option, type) and issubclass(option, RootModel):
-            yield from _models(option.model_fields["root"].annotation, path)
-        elif isinstance(option, type) and issubclass(option, BaseModel):
+        if isinstance(option, type) and issubclass(option, BaseModel):
             if not path:
                 yield option
             elif (field := keys_of(option).get(str(path[0]))) is not None:

@@ -153,7 +153,7 @@ def _evidence(check: Check, result: CheckResult) -> dict[str, Any]:
     seen: dict[str, Any] = {"message": result.message[:_EVIDENCE]}
     seen |= {key: _short(value) for key, value in list(result.details.items())[:32]}
     seen |= {measurement.key: measurement.value for measurement in result.measurements[:64]}
-    asserted: dict[str, Any] = {name: _ranges(level.warn, level.fail) for name, level in check.levels.root.items()}
+    asserted: dict[str, Any] = {name: _ranges(level.warn, level.fail) for name, level in check.levels.items()}
     for name, ranges in check.default_levels.items():
         asserted.setdefault(name, _ranges(ranges.get("warn"), ranges.get("fail")))
     expect = getattr(check, "expect", None)

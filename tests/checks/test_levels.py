@@ -5,12 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otelhealth.checks.base import failed, passed, warned
-from otelhealth.checks.levels import LevelJudge, Levels, Range
+from otelhealth.checks.levels import Level, LevelJudge, Levels, Range
 from otelhealth.model import CheckResult, Measurement, Status
 
 
+def levels_of(ranges: dict[str, dict[str, str]]) -> Levels:
+    return {name: Level.model_validate(each) for name, each in ranges.items()}
+
+
 def judge(levels: dict[str, dict[str, str]], result: CheckResult, duration: float = 0.0) -> CheckResult:
-    return LevelJudge(Levels.model_validate(levels), {}).judge(result, duration)
+    return LevelJudge(levels_of(levels), {}).judge(result, duration)
 
 
 USED = Measurement("utilization", 0.91, "1", (("system.filesystem.mountpoint", "/var"),))
@@ -61,7 +65,7 @@ def test_the_duration_is_a_measurement_of_every_kind() -> None:
 
 def test_a_users_level_replaces_the_default_of_that_measurement_only() -> None:
     defaults = {"a": {"warn": "> 1"}, "b": {"warn": "> 1"}}
-    user = Levels.model_validate({"a": {"fail": "> 5"}})
+    user = levels_of({"a": {"fail": "> 5"}})
     readings = passed("", Measurement("a", 3, ""), Measurement("b", 3, ""))
     result = LevelJudge(user, defaults).judge(readings, 0)
     assert [m.status for m in result.measurements] == [Status.PASS, Status.WARN]
@@ -80,7 +84,7 @@ def test_a_level_for_one_mount_goes_before_the_level_for_all_mounts() -> None:
     assert judged.message == "utilization[/var] is 91%, fail at > 90%"
 
 
-OWN = Levels.model_validate({"rows": {"fail": "> 5"}, "duration": {"warn": "> 1s"}, "age": {"warn": "> 1"}})
+OWN = levels_of({"rows": {"fail": "> 5"}, "duration": {"warn": "> 1s"}, "age": {"warn": "> 1"}})
 
 
 @pytest.mark.parametrize(

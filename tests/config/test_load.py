@@ -76,7 +76,7 @@ def test_the_first_example_is_good_from_anywhere(monkeypatch: pytest.MonkeyPatch
     assert {check.kind for check in config.checks.values()} >= {"cpu", "http", "tcp", "dns", "tls", "sqlite", "python"}
     assert config.service.environment == "development"
     assert config.telemetry.otlp.endpoint is None
-    assert config.checks["disk"].levels.root["utilization"].fail == "> 95%"
+    assert config.checks["disk"].levels["utilization"].fail == "> 95%"
     assert config.checks["stock"].model_dump()["import_from"] == str(EXAMPLES)
 
 

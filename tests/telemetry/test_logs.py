@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
-from otelhealth.checks.levels import Level, Levels
+from otelhealth.checks.levels import Level
 from otelhealth.clock import ManualClock
 from otelhealth.model import CheckResult, Measurement, StateChange, Status
 from tests.telemetry.conftest import Open, Sample
 from tests.telemetry.receiver import Receiver, attributes
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-CHECK = Sample(name="api", tier=1, peer="billing", levels=Levels({"level": Level(fail="> 90%")}))
+CHECK = Sample(name="api", tier=1, peer="billing", levels={"level": Level(fail="> 90%")})
 
 
 def change(status: Status, previous: Status = Status.PASS) -> StateChange:
