@@ -8,11 +8,13 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from typing import Any
 
 from starlette.types import ASGIApp
 from uvicorn.config import Config
 
 from otelhealth.address import Address
+from otelhealth.checks.resolve import literal
 from otelhealth.errors import OtelHealthError
 from otelhealth.listening import Listening
 from otelhealth.server.limits import BoundedProtocol, Connections
@@ -71,10 +73,7 @@ class Server:
         wanted = self._settings.address
         try:
             self._listener = await loop.create_server(
-                lambda: BoundedProtocol(self._config, self._connections, loop),
-                wanted.host,
-                wanted.port,
-                backlog=_BACKLOG,
+                lambda: BoundedProtocol(self._config, self._connections, loop), backlog=_BACKLOG, **_place(wanted)
             )
         except (OSError, UnicodeError) as error:  # UnicodeError: an empty or too long label of a name
             raise OtelHealthError(f"cannot listen on {wanted}: {_reason(error)}", self._remedy(error)) from error
@@ -107,6 +106,14 @@ class Server:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._listener.wait_closed()
         self._listener = self.address = None
+
+
+def _place(wanted: Address) -> dict[str, Any]:
+    """Where a loop's `create_server` is to listen. An address is bound here: uvloop would start four threads for it."""
+    if not literal(wanted.host):
+        return {"host": wanted.host, "port": wanted.port}
+    family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
+    return {"sock": socket.create_server((wanted.host, wanted.port), family=family, backlog=_BACKLOG)}
 
 
 def _reason(error: OSError | UnicodeError) -> str:
