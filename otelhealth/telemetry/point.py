@@ -7,17 +7,18 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from otelhealth.probes import is_probed
+from otelhealth.telemetry import application as told
 from otelhealth.telemetry.distribution import Distribution
+from otelhealth.telemetry.names import ERROR_TYPE
 
-STABLE, OLD = "http.server.request.duration", "http.server.duration"
+STABLE, OLD = told.REQUESTS.name, "http.server.duration"
 NAMES = {STABLE: 1.0, OLD: 0.001}  # seconds of its unit, where the metric does not tell it
 DELTA, CUMULATIVE = TEMPORALITIES = 1, 2
 NO_VALUE = 1  # a flag of points
 _UNITS = {"s": 1.0, "ms": 0.001, "us": 1e-6, "ns": 1e-9}
-_STATUS_CODES = ("http.response.status_code", "http.status_code")
-_PATHS = ("http.route", "url.path", "http.target")
-_ERROR_TYPE, _SYNTHETIC = "error.type", "user_agent.synthetic.type"
-WANTED = frozenset({*_STATUS_CODES, *_PATHS, _ERROR_TYPE, _SYNTHETIC})
+_STATUS_CODES = (told.STATUS, "http.status_code")
+_PATHS = (told.ROUTE, "url.path", "http.target")
+WANTED = frozenset({*_STATUS_CODES, *_PATHS, ERROR_TYPE, told.SYNTHETIC})
 Value = str | int
 
 
@@ -51,10 +52,10 @@ def series_of(*parts: bytes) -> bytes:
 def failed(attributes: Mapping[str, object]) -> bool:
     """Whether the server erred: status 500 and above, or an exception."""
     codes = [attributes[key] for key in _STATUS_CODES if key in attributes]
-    return _ERROR_TYPE in attributes or any(isinstance(code, int) and code >= 500 for code in codes)
+    return ERROR_TYPE in attributes or any(isinstance(code, int) and code >= 500 for code in codes)
 
 
 def is_probe(attributes: Mapping[str, object]) -> bool:
     """Whether somebody looked after the service's health instead of using it."""
     paths = [str(attributes[key]) for key in _PATHS if key in attributes]
-    return attributes.get(_SYNTHETIC) == "test" or any(is_probed(path) for path in paths)
+    return attributes.get(told.SYNTHETIC) == "test" or any(is_probed(path) for path in paths)

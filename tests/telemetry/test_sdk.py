@@ -23,6 +23,8 @@ def test_request_durations_of_the_application_become_the_performance_figures(ope
     for number, duration in enumerate(durations):
         status = 500 if number % 10 == 0 else 200
         histogram.record(duration, {"http.response.status_code": status, "http.route": f"/{number % 3}"})
+    histogram.record(9.0, {"http.route": "/healthz"})  # nobody uses the service by asking whether it is well
+    histogram.record(9.0, {"http.route": "/", "user_agent.synthetic.type": "test"})
     telemetry.read_application()
     times, rates, requests, source = telemetry.windows.performance(time.time())
     assert (requests, source) == (900, "application")
