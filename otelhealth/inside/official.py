@@ -11,26 +11,22 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from otelhealth import probes
 from otelhealth.errors import MissingLibraryError
-from otelhealth.inside.others import QUIET
+from otelhealth.inside.others import ASGI, OFFICIAL, OPT_IN, QUIET, is_stable
 
 if TYPE_CHECKING:
     from otelhealth.inside.providers import Providers
-
-_LIBRARY = "opentelemetry.instrumentation.asgi"
-_OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
 def prepare(environ: MutableMapping[str, str] = os.environ) -> None:
     """Raises MissingLibraryError without it. It looks once at the convention it is to follow: the stable one."""
     try:
-        found = find_spec(_LIBRARY)
+        found = find_spec(ASGI)
     except ModuleNotFoundError:
         found = None
     if found is None:
-        raise MissingLibraryError("opentelemetry-instrumentation-asgi", "official")
-    chosen = [part.strip() for part in environ.get(_OPT_IN, "").split(",") if part.strip()]
-    if not {"http", "http/dup"} & set(chosen):
-        environ[_OPT_IN] = ",".join([*chosen, "http"])
+        raise MissingLibraryError(OFFICIAL, "official")
+    if not is_stable(environ):
+        environ[OPT_IN] = ",".join(filter(None, (environ.get(OPT_IN), "http")))
 
 
 def official(app: ASGIApp, providers: Providers) -> ASGIApp:

@@ -17,10 +17,11 @@ FASTAPI = "FastAPI's own telemetry"
 QUIET: Mapping[str, object] = {"fastapi.telemetry": None, "starlette.opentelemetry": True}
 """Put into a request's scope it keeps the frameworks' own instrumentations out, mounted applications' too."""
 
-_ASGI = "opentelemetry.instrumentation.asgi"
+ASGI = "opentelemetry.instrumentation.asgi"
+OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 _INNER = ("app", "asgi_handler", "asgi_app", "_app", "application", "middleware_stack", "open_telemetry_middleware")
 _CLASSES = {  # (module, class) -> name
-    (_ASGI, "OpenTelemetryMiddleware"): OFFICIAL,
+    (ASGI, "OpenTelemetryMiddleware"): OFFICIAL,
     ("litestar.plugins.opentelemetry.middleware", "OpenTelemetryInstrumentationMiddleware"): OFFICIAL,
     ("starlette.middleware.opentelemetry", "OpenTelemetryMiddleware"): STARLETTE,
 }
@@ -60,7 +61,7 @@ def has_providers() -> bool:
 
 def is_stable(environ: Mapping[str, str]) -> bool:
     """Whether the official instrumentations record by the stable conventions: by default the old ones hold."""
-    chosen = {part.strip() for part in environ.get("OTEL_SEMCONV_STABILITY_OPT_IN", "").split(",")}
+    chosen = {part.strip() for part in environ.get(OPT_IN, "").split(",")}
     return bool(chosen & {"http", "http/dup"})
 
 
@@ -77,7 +78,7 @@ def outer(scope: Scope) -> Others:
         name = str(getattr(getattr(span, "instrumentation_scope", None), "name", "") or "unknown")
         return Others(name, name if name.startswith("opentelemetry.instrumentation.") and is_stable(os.environ) else "")
     told = span.get_span_context()
-    if told.is_valid and not told.is_remote and not span.is_recording() and _ASGI in sys.modules:
+    if told.is_valid and not told.is_remote and not span.is_recording() and ASGI in sys.modules:
         return Others(OFFICIAL, OFFICIAL if is_stable(os.environ) else "")  # it did not sample this request
     return NOBODY
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from starlette.websockets import WebSocket
 
 from otelhealth.errors import MissingLibraryError
 from otelhealth.inside import official as theirs
+from otelhealth.inside.others import ASGI
 from otelhealth.inside.providers import Providers
 from tests.inside.recording import Recording, Talk, ask, scope_of
 
@@ -145,6 +147,6 @@ def test_it_is_told_to_follow_the_stable_convention(before: str, after: str) -> 
 
 
 def test_without_it_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(theirs, "_LIBRARY", "opentelemetry.instrumentation.nowhere")
+    monkeypatch.setitem(sys.modules, ASGI, None)
     with pytest.raises(MissingLibraryError, match=re.escape("pip install 'otelhealth[official]'")):
         theirs.prepare({})
