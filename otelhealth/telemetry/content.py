@@ -19,7 +19,7 @@ _NUMBERS: dict[SignalName, Sequence[tuple[int, ...]]] = {
     "metrics": ((1,), (2,), (2,), _DATA, (1,)),
     "logs": ((1,), (2,), (2,)),
 }
-_NAMES: dict[SignalName, Sequence[tuple[str, ...]]] = {
+JSON_NAMES: dict[SignalName, Sequence[tuple[str, ...]]] = {
     "traces": (("resourceSpans",), ("scopeSpans",), ("spans",)),
     "metrics": (("resourceMetrics",), ("scopeMetrics",), ("metrics",), _DATA_NAMES, ("dataPoints",)),
     "logs": (("resourceLogs",), ("scopeLogs",), ("logRecords",)),
@@ -39,7 +39,7 @@ class OtlpContent:
         try:
             body = letter.plain().body
             if is_json(letter.content_type):
-                return _count_json(json.loads(body), _NAMES[letter.signal])
+                return _count_json(json.loads(body), JSON_NAMES[letter.signal])
             return _count(body, _NUMBERS[letter.signal])
         except _UNREADABLE:
             return 1
@@ -49,7 +49,7 @@ class OtlpContent:
             plain = letter.plain()
             if is_json(letter.content_type):
                 parts = [
-                    json.dumps(half).encode() for half in _halve_json(json.loads(plain.body), _NAMES[letter.signal])
+                    json.dumps(half).encode() for half in _halve_json(json.loads(plain.body), JSON_NAMES[letter.signal])
                 ]
             else:
                 parts = list(_halve(plain.body, _NUMBERS[letter.signal]))

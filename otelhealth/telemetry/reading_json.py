@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from otelhealth.spool import SignalName
+from otelhealth.telemetry.content import JSON_NAMES
 from otelhealth.telemetry.distribution import Distribution, Explicit, Exponential
 from otelhealth.telemetry.fields import TooLongError
 from otelhealth.telemetry.point import (
@@ -31,11 +32,7 @@ from otelhealth.telemetry.point import (
     series_of,
 )
 
-_LEVELS: Mapping[SignalName, Sequence[str]] = {
-    "traces": ("resourceSpans", "scopeSpans", "spans"),
-    "metrics": ("resourceMetrics", "scopeMetrics", "metrics"),
-    "logs": ("resourceLogs", "scopeLogs", "logRecords"),
-}
+_LEVELS = {signal: [name for (name,) in names[:3]] for signal, names in JSON_NAMES.items()}
 _LOOKED_AT = 4 * 2**20  # bytes of one request: a single value of it may hold everything
 _STEPS = 20_000  # members that are looked at in one request: a tenth of a second
 _SPACE = re.compile(r"[ \t\r\n]*")
