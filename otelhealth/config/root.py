@@ -4,7 +4,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -45,21 +45,26 @@ class ServiceSettings(Settings):
     environment: Label = Field("", max_length=200, description="`deployment.environment.name`, such as production.")
 
 
+def _of_a_check(field: str) -> Any:
+    """Left open; said in the words of the check's own field."""
+    return Field(None, description=Check.model_fields[field].description)
+
+
 class Defaults(Settings):
     """What a check takes that does not say it itself; `threshold` field by field."""
 
-    every: Interval | None = Field(None, description="Interval between starts.")
-    timezone: Zone | None = Field(None, description="IANA zone of `cron`.")
-    timeout: Timeout | None = Field(None, description="Deadline of one attempt.")
-    retries: Retries | None = Field(None, description="Further attempts when one fails.")
-    retry_delay: RetryDelay | None = Field(None, description="Pause before each further attempt.")
-    jitter: Share | None = Field(None, description="Share of `every` by which each start is moved at random.")
-    grace: Duration | None = Field(None, description="No finished run within every + grace: `unknown`, stale.")
-    tier: Tier | None = Field(None, description="1 is the most important.")
-    groups: tuple[str, ...] | None = Field(None, description="`live`, `ready`, `startup`, or own groups.")
-    tags: tuple[str, ...] | None = Field(None, description="Free labels, shown and matched.")
-    threshold: Threshold | None = Field(None, description="When runs make a state.")
-    propagate: bool | None = Field(None, description="Send `traceparent` to the target.")
+    every: Interval | None = _of_a_check("every")
+    timezone: Zone | None = _of_a_check("timezone")
+    timeout: Timeout | None = _of_a_check("timeout")
+    retries: Retries | None = _of_a_check("retries")
+    retry_delay: RetryDelay | None = _of_a_check("retry_delay")
+    jitter: Share | None = _of_a_check("jitter")
+    grace: Duration | None = _of_a_check("grace")
+    tier: Tier | None = _of_a_check("tier")
+    groups: tuple[str, ...] | None = _of_a_check("groups")
+    tags: tuple[str, ...] | None = _of_a_check("tags")
+    threshold: Threshold | None = _of_a_check("threshold")
+    propagate: bool | None = _of_a_check("propagate")
 
 
 @dataclass(frozen=True, kw_only=True)
