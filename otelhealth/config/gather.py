@@ -11,6 +11,7 @@ from otelhealth.config.documents import read_yaml
 from otelhealth.config.expand import Expander, expand
 from otelhealth.config.files import read_file, remedy
 from otelhealth.config.given import Given
+from otelhealth.config.matching import MAX_ENTRIES
 from otelhealth.config.sources import Sources
 from otelhealth.config.toml import read_toml
 from otelhealth.config.where import Node, Place, Way, dotted
@@ -87,14 +88,18 @@ class Gatherer:
             if not isinstance(item.value, str) or not item.value or "\0" in item.value:
                 self._problem(item.place, "wants the path of a file, or a list of them", "write include: [more.yaml]")
                 continue
-            for chosen in self._chosen(item.value, path.parent):
+            for chosen in self._chosen(item, path.parent):
                 self._one(root, chosen, item)
 
-    def _chosen(self, name: str, base: Path) -> list[Path]:
-        if not glob.has_magic(name):
-            return [base / name]
-        found = [base / each for each in self._sources.glob(base, name)]
-        return [each for each in found if each.is_file() and Path(os.path.realpath(each)) not in self._chain]
+    def _chosen(self, item: Node, base: Path) -> list[Path]:
+        if not glob.has_magic(item.value):
+            return [base / item.value]
+        found = self._sources.glob(base, item.value)
+        if found is None:
+            sentence = f"looks through more than {MAX_ENTRIES:,} files and folders"
+            self._problem(item.place, sentence, "name the folder of the files, such as conf.d/*.yaml")
+        paths = [Path(each) for each in found or ()]
+        return [each for each in paths if each.is_file() and Path(os.path.realpath(each)) not in self._chain]
 
     def _one(self, root: Node, path: Path, item: Node) -> None:
         real = Path(os.path.realpath(path))

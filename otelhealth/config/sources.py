@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import glob
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from otelhealth.config.matching import TooManyError, matching
 
 Stamp = tuple[int, ...]  # device, inode, size, time of the file behind the path; empty where there is none
 
 
 @dataclass
 class Sources:
-    """Main file, includes and `${file:}`, those that are missing too, and what the globs of `include` found."""
+    """Main file, includes and `${file:}`, those that are missing too, and what the globs of `include` found.
+
+    A glob that looks through too much finds None.
+    """
 
     files: dict[Path, Stamp] = field(default_factory=dict)
-    globs: dict[tuple[Path, str], tuple[str, ...]] = field(default_factory=dict)
+    globs: dict[tuple[Path, str], tuple[str, ...] | None] = field(default_factory=dict)
 
     def opens(self, path: Path) -> None:
         """To be told before `path` is read: a change while it is read then shows at the next look."""
@@ -24,8 +28,8 @@ class Sources:
         """Whether nothing stood in `path` when it was read."""
         return self.files.get(path, ())[2:3] == (0,)
 
-    def glob(self, base: Path, pattern: str) -> tuple[str, ...]:
-        """What `pattern` finds from `base`, sorted; remembered."""
+    def glob(self, base: Path, pattern: str) -> tuple[str, ...] | None:
+        """The paths that `pattern` finds from `base`, sorted; remembered."""
         found = self.globs[base, pattern] = _matches(base, pattern)
         return found
 
@@ -42,6 +46,8 @@ def _stamp(path: Path) -> Stamp:
     return (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns)
 
 
-def _matches(base: Path, pattern: str) -> tuple[str, ...]:
-    found = glob.glob(pattern, root_dir=base, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-    return tuple(sorted(found))
+def _matches(base: Path, pattern: str) -> tuple[str, ...] | None:
+    try:
+        return matching(base, pattern)
+    except TooManyError:
+        return None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from otelhealth.config import gather
+from otelhealth.config import gather, matching
 from otelhealth.config.load import load
 from otelhealth.config.sources import Sources
 from otelhealth.errors import ConfigError
@@ -57,6 +57,35 @@ def test_a_file_that_two_files_include_is_read_once(tmp_path: Path) -> None:
 def test_a_glob_neither_includes_the_file_that_says_it_nor_needs_to_find_any(tmp_path: Path) -> None:
     path = write(tmp_path, {"shop.yaml": "include: ['*.yaml', none/*.yaml]\nchecks: {}\n"})
     assert load(path, {}).checks == {}
+
+
+def test_a_glob_that_would_search_a_whole_disk_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, {"shop.yaml": "include: [/**, '/**/otelhealth.d/*.yaml']\nchecks: {cpu: {kind: cpuu}}\n"})
+    remedy = "looks through more than 10,000 files and folders; name the folder of the files, such as conf.d/*.yaml"
+    assert refusals(path) == [
+        f"shop.yaml:1:11: include: {remedy}",
+        f"shop.yaml:1:16: include: {remedy}",
+        "shop.yaml:2:22: checks.cpu.kind: unknown kind 'cpuu'; did you mean cpu?",
+    ]
+
+
+def test_a_glob_that_has_come_to_find_too_much_is_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, {"shop.yaml": "include: parts/*\nchecks: {}\n", **{f"parts/{n}.yaml": "" for n in range(3)}})
+    load(path, {}, sources := Sources())
+    assert sources.again() == sources
+    monkeypatch.setattr(matching, "MAX_ENTRIES", 2)
+    assert sources.again() != sources
+
+
+def test_two_stars_mean_any_folders_but_no_hidden_ones_and_follow_no_link_in_a_circle(tmp_path: Path) -> None:
+    names = ("a.yaml", "b/a.yaml", "b/c/a.yaml", ".git/a.yaml", "b/.a.yaml", "b/c/a.txt")
+    parts = {f"parts/{name}": "" for name in names}
+    path = write(tmp_path, {"shop.yaml": "include: parts/**/*.yaml\nchecks: {}\n", **parts})
+    (tmp_path / "parts" / "b" / "again").symlink_to(tmp_path / "parts")
+    load(path, {}, sources := Sources())
+    assert [str(file.relative_to(tmp_path)) for file in sources.files] == [
+        *("shop.yaml", "parts/a.yaml", "parts/b/a.yaml", "parts/b/c/a.yaml")
+    ]
 
 
 def test_an_include_may_name_a_variable_and_an_absolute_path(tmp_path: Path) -> None:
@@ -177,4 +206,4 @@ def test_the_sources_are_all_files_that_were_read_or_missing(tmp_path: Path) -> 
     assert {str(file.relative_to(tmp_path)) for file in sources.files} == {
         *("shop.yaml", "none.yaml", "parts/a.yaml", "parts/token", "parts/lost")
     }
-    assert sources.globs == {(tmp_path, "parts/*.yaml"): ("parts/a.yaml",)}
+    assert sources.globs == {(tmp_path, "parts/*.yaml"): (str(tmp_path / "parts/a.yaml"),)}
