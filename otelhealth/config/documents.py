@@ -14,7 +14,8 @@ from otelhealth.config.where import Node, Place, dotted
 from otelhealth.errors import ConfigError, Problem
 
 MAX_DEPTH = 64
-MAX_NODES = 1_000_000
+MAX_NODES = 1_000_000  # keys and values
+MAX_COPIES = 200_000  # of them, by aliases
 _PLAIN = "plain"
 _TAG = "tag:yaml.org,2002:"
 _NULL = re.compile(r"~|null|Null|NULL|")
@@ -89,24 +90,28 @@ class _Builder:
 
     def __init__(self, file: str) -> None:
         self._file = file
-        self._count = 0
+        self._count = self._copies = 0
         self._open: set[int] = set()
+        self._built: set[int] = set()  # lists and mappings
+        self._within = 0  # copies of them that are being made, one in the other
+        self._at = Place(file)  # the last key that is no copy
         self.problems: list[Problem] = []
 
     def place(self, node: yaml.Node) -> Place:
         return Place(self._file, node.start_mark.line + 1, node.start_mark.column + 1)
 
     def build(self, node: yaml.Node, path: tuple[str | int, ...] = ()) -> Node:
+        again = id(node) in self._built
         self._count += 1
-        if self._count > MAX_NODES:
-            raise ConfigError(
-                [self.place(node).problem(dotted(path[:1]), "its aliases grow too large", "write fewer of them")]
-            )
+        self._copies += again or self._within > 0
+        if self._count > MAX_NODES or self._copies > MAX_COPIES:
+            raise self._too_large(path)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if id(node) in self._open:
             raise ConfigError([self.place(node).problem(dotted(path), "an alias inside its own anchor", "remove it")])
         self._open.add(id(node))
+        self._within += again
         if node.tag not in ("", _TAG + "map", _TAG + "seq"):
             self._unknown_tag(node, path)
         value: Any = (
@@ -114,8 +119,15 @@ class _Builder:
             if isinstance(node, yaml.MappingNode)
             else [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
         )
+        self._within -= again
         self._open.discard(id(node))
+        self._built.add(id(node))
         return Node(value, self.place(node))
+
+    def _too_large(self, path: tuple[str | int, ...]) -> ConfigError:
+        copied = self._copies > MAX_COPIES
+        sentence = f"aliases copy more than {MAX_COPIES:,} values" if copied else f"more than {MAX_NODES:,} values"
+        return ConfigError([self._at.problem(dotted(path[:2]), sentence, "write fewer of them")])
 
     def _scalar(self, node: yaml.ScalarNode, path: tuple[str | int, ...]) -> Node:
         text, place = node.value, self.place(node)
@@ -137,7 +149,9 @@ class _Builder:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._problem(key_node, path, "a key must be a text", "quote it")
                 continue
-            key = key_node.value
+            key, place = key_node.value, self.place(key_node)
+            if not self._within:
+                self._at = place
             if key == "<<" and key_node.tag == _PLAIN:
                 merged += value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
             elif key in found:
@@ -145,7 +159,7 @@ class _Builder:
                 self._problem(key_node, (*path, key), f"given twice, first on line {first.line}", "keep one")
             else:
                 found[key] = child = self.build(value_node, (*path, key))
-                child.key_place = self.place(key_node)
+                child.key_place = place
         for base in merged:
             self._merge(found, base, path)
         return found

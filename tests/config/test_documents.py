@@ -124,10 +124,20 @@ def test_a_control_character_is_refused_at_its_place() -> None:
     )
 
 
-def test_aliases_that_grow_are_refused_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "MAX_NODES", 1000)
+def test_aliases_that_grow_are_refused_where_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MAX_COPIES", 1000)
     lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40)]
-    assert "its aliases grow too large" in refusal("\n".join(lines))
+    refused = "shop.yaml:8:1: a7[1]: aliases copy more than 1,000 values; write fewer of them"
+    assert refusal("\n".join(lines)) == refused
+    merging = ["base: &base {" + ", ".join(f"k{n}: 1" for n in range(100)) + "}", "checks:"]
+    merging += [f"  c{n}: {{<<: *base}}" for n in range(10)]
+    assert refusal("\n".join(merging)) == refused.replace("8:1: a7[1]", "12:8: checks.c9")
+
+
+def test_a_document_with_too_many_values_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MAX_NODES", 100)
+    refused = "shop.yaml:2:1: b[97]: more than 100 values; write fewer of them"
+    assert refusal(f"a: 1\nb: [{'x, ' * 100}]") == refused
 
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
