@@ -13,8 +13,8 @@ Connections = Annotated[
     Field(
         ge=10,
         le=100_000,
-        description="Open connections; at most half of the process's file descriptors are taken. One more closes the "
-        "one that has been waiting longest.",
+        description="Open connections; at most a quarter of the process's file descriptors are taken. One more "
+        "closes the one that has been waiting longest.",
     ),
 ]
 Idle = Annotated[

@@ -32,11 +32,11 @@ _REMEDIES = {
 
 
 def _most(wanted: int) -> int:
-    """Connections that leave half of the process's descriptors to the checks."""
+    """Connections of one listener: two of them leave half of the process's descriptors to the checks."""
     if sys.platform == "win32":
         return wanted
     soft = getrlimit(RLIMIT_NOFILE)[0]
-    return max(10, min(wanted, soft // 2)) if soft > 0 else wanted
+    return max(10, min(wanted, soft // 4)) if soft > 0 else wanted
 
 
 class Server:

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from otelhealth.cli.main import main
@@ -30,11 +31,12 @@ checks:
 
 
 @contextmanager
-def running(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`otelhealth run` as a process of its own, and where it answers."""
+def running(folder: Path, *arguments: str, files: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`otelhealth run` as a process of its own, which may have so many files open, and where it answers."""
+    limited = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh"] if files else []
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL", "HC_"))}
     process = subprocess.Popen(
-        [sys.executable, "-m", "otelhealth", "run", *arguments],
+        [*limited, sys.executable, "-m", "otelhealth", "run", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -194,6 +196,20 @@ def free_port() -> int:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]
         return port
+
+
+def test_crowds_at_both_of_its_doors_leave_it_descriptors_to_answer_with(tmp_path: Path, free_port: int) -> None:
+    (tmp_path / "otelhealth.yaml").write_text(
+        "server: {listen: '127.0.0.1:0'}\nstore: {path: ':memory:'}\nchecks: {}\n"
+        f"telemetry: {{receive: '127.0.0.1:{free_port}'}}\n"
+    )
+    with running(tmp_path, files=256) as (process, url), ExitStack() as crowd:
+        for port in (int(url.rpartition(":")[2]), free_port) * 150:
+            with suppress(ConnectionError):
+                crowd.enter_context(socket.create_connection(("127.0.0.1", port)))
+        until(lambda: psutil.Process(process.pid).num_fds() > 128)
+        for _ in range(5):
+            assert get_json(f"{url}/health/live")["status"] == "alive"
 
 
 def test_check_ends_with_the_code_of_the_worst_and_prints_records(

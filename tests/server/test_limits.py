@@ -244,7 +244,7 @@ def crowd(connections: int, limit: int) -> dict[str, float]:
 def possible(wanted: int) -> int:
     """What the hard limit of descriptors lets a process open."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard // 2 - 200)
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard // 4 - 200)
 
 
 def test_ten_thousand_connections_stay_within_their_memory_and_live_answers() -> None:
