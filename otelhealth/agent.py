@@ -45,6 +45,7 @@ LINGERING = 2.0  # s of it for senders of OTLP, who may be told to stop in the s
 LEAVING = 1.0  # s of it for the last news to other workers
 CLOSING = 3.5  # s that a stop may take, whatever the collector does: its process is to end within 5
 SAVING = 0.3  # s each for telemetry and states, where a stop cannot be waited for
+_INSIDE = "run checks inside `async with`"
 
 
 class Agent:
@@ -185,8 +186,8 @@ class Agent:
         return self._answers.report()
 
     def evaluate(self) -> ServiceStatus:
-        """The state of the service."""
-        return self._rounds.board.view().status
+        """The state of the service; `unhealthy` before the agent is entered, as while it starts."""
+        return self._rounds.board.view().status if self._loop else ServiceStatus.UNHEALTHY
 
     def add(self, check: Check | Function) -> None:
         """Watch a check, or a function (`@check` or plain), besides those of the configuration; from any thread.
@@ -203,11 +204,11 @@ class Agent:
     async def run_checks(self, *names: str) -> Mapping[str, CheckRecord]:
         """Run these checks now (all without names), or join their runs that go; the records then, from any loop.
 
-        Raises OtelHealthError for a strange name, and once the agent stops.
+        Raises OtelHealthError for a strange name, before the agent is entered, and once it stops.
         """
-        if self._rounds.board.view().draining:
-            raise OtelHealthError("the agent has stopped, or is about to", "run checks inside `async with`")
-        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+        if self._loop is None or self._rounds.board.view().draining:
+            raise OtelHealthError(f"the agent has {'stopped' if self._loop else 'not started'}", _INSIDE)
+        if self._loop is not asyncio.get_running_loop():
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.run_checks(*names), self._loop))
         if (leader := self._rounds.leader) is not None:
             return await leader.run(names, metered=False)

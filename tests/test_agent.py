@@ -64,6 +64,13 @@ def tcp(port: int, **more: Any) -> dict[str, Any]:
     return {"kind": "tcp", "host": "127.0.0.1", "port": port} | fast | more
 
 
+async def test_an_agent_that_is_not_entered_knows_nothing_of_the_service() -> None:
+    agent = Agent({"store": {"path": ":memory:"}})
+    assert agent.evaluate() is ServiceStatus.UNHEALTHY
+    with pytest.raises(OtelHealthError, match="the agent has not started; run checks inside `async with`"):
+        await agent.run_checks("cpu")
+
+
 async def test_a_target_that_dies_and_comes_back_is_seen_from_outside(tmp_path: Path) -> None:
     async with listener() as port:
         agent = Agent(settings(tmp_path, checks={"db": tcp(port, tier=1, groups=["ready"])}))
