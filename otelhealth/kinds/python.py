@@ -10,9 +10,10 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, overload
 
 from pydantic import Field, PrivateAttr, ValidationError
+from pydantic_core import ErrorDetails
 
 from otelhealth.checks.base import Check, Context, Quantity
-from otelhealth.errors import OtelHealthError, ProbeError, redacted
+from otelhealth.errors import OtelHealthError, ProbeError, near, redacted
 from otelhealth.model import CheckResult, Measurement, Status
 from otelhealth.units import LocalPath
 
@@ -60,6 +61,8 @@ def as_check(function: Check | Function) -> Check:
     """
     if isinstance(function, Check):
         return function
+    if not callable(function):
+        raise OtelHealthError(f"{type(function).__name__} is no check", "give a function, or a Check")
     spec = getattr(function, _SPEC, CheckSpec({}))
     called = getattr(function, "__name__", type(function).__name__).strip("_<>").replace("_", "-")
     module = getattr(function, "__module__", None) or "function"
@@ -67,13 +70,17 @@ def as_check(function: Check | Function) -> Check:
     try:
         made = PythonCheck.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise OtelHealthError(
-            f"@check on {called}: {place}: {first['msg']}", "correct the decorator's fields"
-        ) from error
+        wrong = "; ".join(map(_wrong, error.errors(include_url=False)))
+        raise OtelHealthError(f"@check on {called}: {wrong}", "correct the decorator's fields") from error
     made._function = function  # noqa: SLF001 - the maker's own field
     return made
+
+
+def _wrong(error: ErrorDetails) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{place}: unknown field, {near(place, Check.model_fields, '`otelhealth kinds python` lists them')}"
+    return f"{place}: {error.get('ctx', {}).get('error') or error['msg']}"
 
 
 class PythonCheck(Check):
@@ -139,7 +146,7 @@ class PythonCheck(Check):
         except (ImportError, AttributeError) as error:
             raise OtelHealthError(f"{self.call} cannot be imported: {error}", remedy) from error
         if not callable(found):
-            raise OtelHealthError(f"{self.call} is a {type(found).__name__}, no function", remedy)
+            raise OtelHealthError(f"{self.call} is no function but {type(found).__name__}", remedy)
         return found  # type: ignore[no-any-return]  # callable() tells no more than that
 
     async def _call(self, ctx: Context, function: Function) -> object:

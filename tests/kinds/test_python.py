@@ -175,11 +175,20 @@ def test_a_bare_decorator_or_none_names_the_check_after_the_function() -> None:
 
 
 def test_a_wrong_field_of_the_decorator_is_told_with_the_functions_name() -> None:
-    @check(every=30)
+    @check(every=30, teir=1)
     def stock() -> None: ...
 
-    with pytest.raises(OtelHealthError, match=r"@check on stock: every: .*a duration needs a unit; write 30s or 30m"):
+    with pytest.raises(OtelHealthError) as caught:
         as_check(stock)
+    assert str(caught.value) == (
+        "@check on stock: every: a duration needs a unit; write 30s or 30m; teir: unknown field, did you mean tier?; "
+        "correct the decorator's fields"
+    )
+
+
+def test_what_is_no_function_is_no_check() -> None:
+    with pytest.raises(OtelHealthError, match="str is no check; give a function, or a Check"):
+        as_check("shop:stock")  # type: ignore[arg-type]  # what a user may try
 
 
 @pytest.fixture
@@ -207,7 +216,7 @@ async def test_a_function_is_imported_from_beside_the_configuration(shop: Python
     [
         ("hc_missing:ok", "hc_missing:ok cannot be imported: No module named 'hc_missing'"),
         ("hc_shop:missing", "hc_shop:missing cannot be imported: module 'hc_shop' has no attribute 'missing'"),
-        ("hc_shop:number", "hc_shop:number is a int, no function"),
+        ("hc_shop:number", "hc_shop:number is no function but int"),
     ],
 )
 async def test_what_cannot_be_imported_is_unknown(call: str, said: str, shop: PythonCheck) -> None:
