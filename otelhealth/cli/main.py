@@ -36,11 +36,14 @@ class Command(Protocol):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Ends a usage error with 3, `unknown`, as monitoring plugins do: 2 would say that a check failed."""
+    """Ends a usage error with 3, `unknown`, as monitoring plugins do: 2 would say that a check failed.
+
+    That of `probe` ends with 1, the one code but 0 that a HEALTHCHECK knows.
+    """
 
     def error(self, message: str) -> None:  # type: ignore[override]  # it exits, as the base class does
         self.print_usage(sys.stderr)
-        self.exit(3, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(1 if self.prog.endswith(" probe") else 3, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def _overview() -> str:

@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         good, word = ask(url, arguments.timeout)
     except (OSError, ValueError, http.client.HTTPException) as error:
         said = getattr(error, "strerror", None) or error or type(error).__name__
+        said = " ".join(str(said).split())
         print(f"{url}: {said}; is `otelhealth run` there? else: otelhealth probe URL", file=sys.stderr)
         return 1
     print(word)

@@ -47,6 +47,13 @@ def test_probe_ends_with_0_only_when_the_agent_is_healthy_or_degraded(code: int,
         assert main(["probe", url]) == exit_code
 
 
+def test_probe_knows_no_exit_code_but_0_and_1(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["probe", "--timeout", "soon"])
+    assert ended.value.code == 1
+    assert "invalid float value: 'soon'; see otelhealth probe --help" in capsys.readouterr().err
+
+
 def test_probe_says_who_did_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["probe", "http://127.0.0.1:1/health", "--timeout", "2"]) == 1
     said = "http://127.0.0.1:1/health: Connection refused; is `otelhealth run` there? else: otelhealth probe URL\n"
@@ -86,7 +93,7 @@ def test_a_command_leaves_the_garbage_collector_on() -> None:
     assert gc.isenabled()
 
 
-def test_a_usage_error_ends_with_3() -> None:
+def test_a_usage_error_of_any_other_command_ends_with_3() -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["probe", "--nonsense"])
+        main(["check", "--nonsense"])
     assert caught.value.code == 3
