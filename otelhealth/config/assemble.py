@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict
 
 from otelhealth.checks.base import Check
 from otelhealth.checks.registry import all_kinds, find_kind
@@ -24,6 +26,13 @@ from otelhealth.settings import Settings
 KEYS = (*SECTIONS, "checks", "include")
 FIELDS: Mapping[str, list[str]] = {**{name: list(keys_of(model)) for name, model in SECTIONS.items()}, "checks": []}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class _OfAnyKind(Check):
+    """What all kinds have in common: judged too where the kind is unknown."""
+
+    model_config = ConfigDict(extra="ignore")
+    in_process: ClassVar[bool] = True
 
 
 class Assembler:
@@ -83,16 +92,18 @@ class Assembler:
             return node.value.model_copy(update={"name": name})
         kind = self._kind(path, node)
         named = self._name_fits(path, node)
-        if kind is None or not named:
+        if not isinstance(node.value, dict):
             return None
         merged = _merged(node, defaults)
-        merged.value["name"] = Node(name, node.start)
-        check, problems = validated(kind, merged, path, self._folder(node.place))
+        merged.value |= {"name": Node(name if named else "", node.start)}
+        if kind is None:
+            merged.value |= {"kind": Node("", node.start)}
+        check, problems = validated(kind or _OfAnyKind, merged, path, self._folder(node.place))
         self.problems += problems
         if "cron" in node.value and (every := node.value.get("every")) is not None:
             said = Said("given together with `cron`", "keep one of them")
             self.problems.append(place_problem(every, (*path, "every"), said, at_key=True))
-        return check
+        return check if kind is not None and named else None
 
     def _name_fits(self, path: Way, node: Node) -> bool:
         said = None
