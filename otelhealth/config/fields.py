@@ -1,10 +1,11 @@
-"""Walks the settings' models by path: which field stands there, and which keys are known."""
+"""Walks the settings' models by path: which field stands there, what it may be, and which keys are known."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -27,20 +28,36 @@ def field_at(model: type[BaseModel], path: Way) -> FieldInfo | None:
     return None
 
 
+def number_at(model: type[BaseModel], path: Way) -> type[int | float] | None:
+    """The kind of number that is wanted at `path`; None where none is, or true and false are too."""
+    types: set[Any] = set()
+    for option in _at(model, path):
+        types |= {type(value) for value in get_args(option)} if get_origin(option) is Literal else {option}
+    return next((kind for kind in (int, float) if kind in types and not types & {bool, Any}), None)
+
+
+@cache
 def keys_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """A model's fields by the names a user writes."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _models(annotation: Any, path: Way) -> Iterator[type[BaseModel]]:
-    for option in _options(annotation):
+    for option in _at(annotation, path):
         if isinstance(option, type) and issubclass(option, BaseModel):
-            if not path:
-                yield option
-            elif (field := keys_of(option).get(str(path[0]))) is not None:
-                yield from _models(field.annotation, path[1:])
-        elif path and (inside := _inside(option, path[0])) is not None:
-            yield from _models(inside, path[1:])
+            yield option
+
+
+def _at(annotation: Any, path: Way) -> Iterator[Any]:
+    """What may stand at `path` of what is annotated so."""
+    for option in _options(annotation):
+        if not path:
+            yield option
+        elif isinstance(option, type) and issubclass(option, BaseModel):
+            if (field := keys_of(option).get(str(path[0]))) is not None:
+                yield from _at(field.annotation, path[1:])
+        elif (inside := _inside(option, path[0])) is not None:
+            yield from _at(inside, path[1:])
 
 
 def _options(annotation: Any) -> Iterator[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from otelhealth.checks.base import Check
 from otelhealth.config.expand import REFUSED
-from otelhealth.config.fields import field_at, known_keys
+from otelhealth.config.fields import field_at, known_keys, number_at
 from otelhealth.config.sentences import MISSING, NEVER_ECHO, WANTS, Said, describe, say
 from otelhealth.config.where import Node, Place, Way, dotted
 from otelhealth.errors import Problem, nearest, redacted
@@ -27,18 +27,32 @@ def validated(model: type[Model], node: Node, path: Way, base: Path) -> tuple[Mo
 
     A scalar that is refused as the number or boolean it looks like is tried again as the text that was written.
     """
-    try:
-        return model.model_validate(node.plain(), context={"base": base}), []
-    except ValidationError as error:
-        first = error.errors(include_url=False)
-    texts = {id(found) for each in first if (found := _locate(node, each["loc"])[1]).text is not None}
-    second: list[ErrorDetails] = first
+    first = list(_no_numbers(model, node))
+    made, found = _tried(model, node.plain(), base)
+    first += found
+    if made is not None and not first:
+        return made, []
+    texts = {id(at) for each in first if (at := _locate(node, each["loc"])[1]).text is not None}
     if texts:
-        try:
-            return model.model_validate(node.plain(texts), context={"base": base}), []
-        except ValidationError as error:
-            second = error.errors(include_url=False)
-    return None, list(_problems(_left(first, second, node) if texts else first, model, node, path))
+        made, second = _tried(model, node.plain(texts), base)
+        if made is not None:
+            return made, []
+        first = _left(first, second, node)
+    return None, list(_problems(first, model, node, path))
+
+
+def _tried(model: type[Model], data: Any, base: Path) -> tuple[Model | None, list[ErrorDetails]]:
+    try:
+        return model.model_validate(data, context={"base": base}), []
+    except ValidationError as error:
+        return None, error.errors(include_url=False)
+
+
+def _no_numbers(model: type[BaseModel], node: Node) -> Iterator[ErrorDetails]:
+    """The booleans that stand for a number: to Python `True` is 1."""
+    for way, each in node.walk():
+        if isinstance(each.value, bool) and (number := number_at(model, way)) is not None:
+            yield {"type": f"{number.__name__}_type", "loc": way, "msg": "", "input": each.value}
 
 
 def _left(first: list[ErrorDetails], second: list[ErrorDetails], node: Node) -> list[ErrorDetails]:
