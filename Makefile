@@ -9,8 +9,9 @@ FIND_PYTHON := for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pytho
 run: $(VENV)/.run  ## the agent on its embedded defaults
 	@$(BIN)/otelhealth run
 
+# mostly waiting: more processes than the two cores that it is made for
 test: $(VENV)/.dev stack  ## the whole suite, against the real Collector, Jaeger, Prometheus and Kafka
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(PYTEST)
 
 faults: $(VENV)/.dev stack  ## what is lost when something dies, with outages as long as they are meant
 	$(BIN)/python -m pytest -m faults --full-length $(PYTEST)

@@ -6,10 +6,11 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ def instrumented(folder: Path, command: list[str], **environ: str) -> Iterator[s
         yield process
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)  # gunicorn gives a worker that does not hear it 30 s
 
 
 def health(port: int, path: str = "/health") -> Any:
@@ -183,6 +184,7 @@ def test_the_workers_of_a_program_work_as_one_and_the_next_takes_over(
         eventually(lambda: instances_at(listen) == spans_by_instance(receiver), within=30)
         told = sum(requests_by_instance(receiver).values())
         eventually(lambda: health(listen, "/health/detailed")["performance"]["requests"] >= told, within=30)
+        eventually(lambda: requests_told(tmp_path) >= told, within=30)
         [leader] = {pid for pid in pids if _listens(pid, listen)}
         if server == "hypercorn":  # ends when one of its workers dies
             return
@@ -202,6 +204,14 @@ def instances_at(listen: int) -> set[str]:
     text = fetch(f"http://127.0.0.1:{listen}/metrics").decode()
     lines = (line for line in text.splitlines() if line.startswith("http_server_request_duration_seconds_count"))
     return {line.partition('service_instance_id="')[2].partition('"')[0] for line in lines}
+
+
+def requests_told(folder: Path) -> int:
+    """How many requests the workers have told each other of, which each does every 10 s."""
+    [file] = folder.rglob("*-workers.db")
+    with closing(sqlite3.connect(file)) as connection:
+        [[found]] = connection.execute("SELECT sum(requests) FROM counts")
+    return int(found or 0)
 
 
 def _listens(pid: int, port: int) -> bool:

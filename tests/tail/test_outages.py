@@ -25,12 +25,12 @@ from tests.tail.numbered import FAILING, RATE, SPANS, Count, Sender, calls_at, p
 
 pytestmark = pytest.mark.faults
 
-# What is killed and started anew, and after how many seconds: each is away for 30 s, for 20 s in the shortened story.
+# What is killed and started anew, and after how many seconds: each is away for 30 s, for 10 s in the shortened story.
 # What is restarted holds much in that moment.
 SHORT = (
-    *((0, "kill", "edge"), (20, "start", "edge"), (22, "kill", "gateways"), (42, "start", "gateways")),
-    *((44, "kill", "kafka"), (46, "kill", "prometheus"), (54, "restart", "edge"), (62, "start", "prometheus")),
-    *((62, "restart", "careless"), (64, "start", "kafka")),
+    *((0, "kill", "edge"), (10, "start", "edge"), (12, "kill", "gateways"), (22, "start", "gateways")),
+    *((24, "kill", "kafka"), (24, "kill", "prometheus"), (29, "restart", "edge"), (34, "start", "prometheus")),
+    *((34, "restart", "careless"), (34, "start", "kafka")),
 )
 FULL = (
     *((0, "kill", "edge"), (30, "start", "edge"), (40, "kill", "gateways"), (70, "start", "gateways")),
