@@ -75,7 +75,7 @@ async def test_a_program_runs(tmp_path: Path, page: str, block: str) -> None:
         with Served(tmp_path, block) as served:
             assert "otelhealth" not in block or get_json(f"{served.url}{served.prefix}/health")["service"] == "shop"
     else:
-        environ = os.environ | {"XDG_STATE_HOME": str(tmp_path)}
+        environ = os.environ | {"XDG_STATE_HOME": str(tmp_path), "OTELHEALTH_SERVER__LISTEN": "127.0.0.1:0"}
         command = [sys.executable, name(block)]
         assert subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, timeout=60, check=True).stdout
 
