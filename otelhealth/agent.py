@@ -76,7 +76,7 @@ class Agent:
         first = self._first = read(config, sources, environ)
         self._listens = first.server.enabled and role != "app"
         self.led = asyncio.Event()
-        self._rounds = Rounds(first, clock, role, child)
+        self._rounds = Rounds(first, clock, role, child, environ)
         self._reload = Reload(first, sources, environ, clock, self._apply, self._rounds.instruments.config_reload)
         self._receiver = _receiver(first, self._rounds, role)
         self._answers = Answers(first, self._rounds, self.run_checks, self._reload.record, self._receiver)

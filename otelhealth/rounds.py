@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
@@ -49,15 +48,19 @@ log_of_states = logging.getLogger("otelhealth.state")  # over OTLP these leave a
 class Rounds:
     """The rooms at work: each check's beat, and the tick of time."""
 
-    def __init__(self, config: Config, clock: Clock, role: str = "agent", child: Child | None = None) -> None:
+    def __init__(
+        self, config: Config, clock: Clock, role: str, child: Child | None, environ: Mapping[str, str]
+    ) -> None:
         self.clock = clock
         self.leads = asyncio.Event()
-        self.store = _store(config.store, config.service.name, clock, role)
+        self.store = _store(config.store, config.service.name, clock, role, environ)
         self.redact = Redactor(config.secrets)
         shared = role != "agent" and self.store.path != MEMORY
         slot = slot_beside(Path(self.store.path)) if shared else None
         identity = config.identity(role, slot.number if slot else 0)
-        self.telemetry = Telemetry.prepare(config.telemetry, identity, clock, store=self.store.path, redact=self.redact)
+        self.telemetry = Telemetry.prepare(
+            config.telemetry, identity, clock, environ, store=self.store.path, redact=self.redact
+        )
         self.instruments = self.telemetry.instruments
         self.board = Board(config.status)
         self.threads = ThreadLane(clock, lag=self.instruments.scheduler_lag)
@@ -209,7 +212,7 @@ class Rounds:
         """Keep every state, send what is left, in `within` seconds."""
         if self.roster.leads:
             self.keep()
-        await asyncio.gather(self.store.close(within), self._send_what_is_left(within))
+        await asyncio.gather(self.store.close(within), _apart(self.telemetry.close, within))
 
     def save(self, within: float) -> None:
         """As `close`, from a thread, where the event loop does not come to it."""
@@ -218,17 +221,19 @@ class Rounds:
         self.store.end(within)
         self.telemetry.close(within)
 
-    async def _send_what_is_left(self, within: float) -> None:
-        context = copy_context()
-        with ThreadPoolExecutor(1) as thread:  # the loop's own would want one more thread to end
-            try:
-                sending = asyncio.get_running_loop().run_in_executor(thread, context.run, self.telemetry.close, within)
-            except RuntimeError:  # the interpreter ends, and its pools take nothing more
-                self.telemetry.close(within)
-            else:
-                await sending
 
-
-def _store(settings: StoreSettings, service: str, clock: Clock, role: str) -> Store:
-    path = settings.path or default_path(service, os.environ, role)
+def _store(settings: StoreSettings, service: str, clock: Clock, role: str, environ: Mapping[str, str]) -> Store:
+    path = settings.path or default_path(service, environ, role)
     return Store(path, settings.keep, max_size=settings.max_size, clock=clock)
+
+
+async def _apart(act: Callable[[float], object], within: float) -> None:
+    """`act(within)` in a thread of its own: one of the loop's would want one more thread to end."""
+    context = copy_context()
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            going = asyncio.get_running_loop().run_in_executor(thread, context.run, act, within)
+        except RuntimeError:  # the interpreter ends, and its pools take nothing more
+            act(within)
+        else:
+            await going

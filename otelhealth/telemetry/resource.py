@@ -46,19 +46,21 @@ def pairs(value: str) -> dict[str, str]:
 
 
 def build_resource(identity: Identity, environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
-    """The resource's attributes; what `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` say comes first."""
-    told = resource_attributes(environ)
-    found = {
+    """The resource's attributes: what `OTEL_RESOURCE_ATTRIBUTES` says comes before all but the service's identity."""
+    service = {
         "service.name": identity.service,
         "service.version": identity.version,
         "deployment.environment.name": identity.environment,
+    }
+    found = {
         "telemetry.sdk.name": "otelhealth",
         "telemetry.sdk.language": "python",
         "telemetry.sdk.version": __version__,
         **dict(_host()),
         **dict(_container()),
         **dict(_kubernetes(environ)),
-        **told,
+        **resource_attributes(environ),
+        **{key: value for key, value in service.items() if value},
     }
     if not found.get(INSTANCE_ID):
         found[INSTANCE_ID] = _instance(identity, found)

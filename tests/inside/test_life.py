@@ -370,7 +370,10 @@ async def test_an_application_with_providers_keeps_them_and_performance_is_told(
     assert list(recording.points("http.server.request.duration").values()) == [1]
 
 
-async def test_the_service_s_name_stands_above_the_file_also_after_a_reload(tmp_path: Path) -> None:
+async def test_the_service_s_name_stands_above_file_and_environment_also_after_a_reload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "another")
     file = tmp_path / "otelhealth.yaml"
     file.write_text("service: {name: other}\nstore: {path: ':memory:'}\nchecks: {}\n")
     app = instrument(shop(), file, service="shop")
@@ -379,6 +382,7 @@ async def test_the_service_s_name_stands_above_the_file_also_after_a_reload(tmp_
         file.write_text("service: {name: other}\nstore: {path: ':memory:'}\nchecks: {load: {kind: load}}\n")
         agent = life_of(app).agent
         assert agent is not None
+        assert agent.telemetry.resource["service.name"] == "shop"
         await agent.reload()
         told = await get_json(app, "/health/detailed")
         assert (told["service"], list(told["checks"]), told["config"]["restart_needed"]) == ("shop", ["load"], [])

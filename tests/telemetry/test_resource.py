@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from otelhealth import Agent
 from otelhealth.telemetry.resource import Identity, build_resource
 
 SHOP = Identity("shop", "1.4.2", "production", "otelhealth.yaml")
@@ -45,13 +46,24 @@ def test_a_new_version_is_the_same_instance() -> None:
     assert build_resource(SHOP, {})["service.instance.id"] == build_resource(newer, {})["service.instance.id"]
 
 
-def test_the_standard_variables_come_first() -> None:
-    environ = {
-        "OTEL_RESOURCE_ATTRIBUTES": "service.name=low,team=a%20b,service.instance.id=own,broken",
-        "OTEL_SERVICE_NAME": "high",
-    }
+def test_the_standard_variables_come_first_but_for_what_the_configuration_has_of_them() -> None:
+    told = "service.name=low,service.version=7,team=a%20b,service.instance.id=own,host.name=mine,broken"
+    environ = {"OTEL_RESOURCE_ATTRIBUTES": told, "OTEL_SERVICE_NAME": "high"}
     found = build_resource(SHOP, environ)
-    assert (found["service.name"], found["team"], found["service.instance.id"]) == ("high", "a b", "own")
+    assert (found["team"], found["service.instance.id"], found["host.name"]) == ("a b", "own", "mine")
+    assert (found["service.name"], found["service.version"]) == ("shop", "1.4.2")
+    assert build_resource(Identity("shop"), environ)["service.version"] == "7"
+
+
+def test_health_and_telemetry_tell_the_same_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "standard")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.version=7")
+    quiet = {"server": {"enabled": False}, "store": {"path": ":memory:"}, "checks": {}}
+    for name in ("standard", "ours"):
+        agent = Agent({"service": {"name": "file"}, **quiet})
+        assert (agent.report()["service"], agent.telemetry.resource["service.name"]) == (name, name)
+        assert (agent.report()["version"], agent.telemetry.resource["service.version"]) == ("7", "7")
+        monkeypatch.setenv("OTELHEALTH_SERVICE__NAME", "ours")
 
 
 def test_a_pod_tells_its_name_and_namespace() -> None:
