@@ -116,8 +116,10 @@ class File:
         self._connection.execute(_INSERT[_kind(letter)], _row(letter))
         self._use(letter, 1)
 
-    def exchange(self, letters: Iterable[Letter], without: Letter | None = None) -> None:
-        """Keep all of them and forget another, or nothing of that."""
+    def exchange(
+        self, letters: Iterable[Letter], without: Letter | None = None, said: tuple[str, str] | None = None
+    ) -> None:
+        """Keep all of them, forget another and say that of the file, or nothing of it all."""
         run = self._connection.execute
         kept = []
         run("BEGIN IMMEDIATE")
@@ -127,6 +129,8 @@ class File:
             for letter in letters:
                 run(_INSERT[_kind(letter)], _row(letter))
                 kept.append(letter)
+            if said is not None:
+                self.say(*said)
             run("COMMIT")
         except sqlite3.Error:
             if self._connection.in_transaction:

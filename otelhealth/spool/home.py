@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from pathlib import Path
 
 from otelhealth.clock import Clock
@@ -10,7 +11,7 @@ from otelhealth.errors import OtelHealthError
 from otelhealth.lock import Lock
 from otelhealth.spool.ages import Ages, Anchor
 from otelhealth.spool.file import File
-from otelhealth.spool.place import ANCHOR, SERVICE, Place, adopt, open_file, set_aside
+from otelhealth.spool.place import ANCHOR, SERVICE, TENANT, Place, adopt, open_file, set_aside
 
 REFUSED = (OSError, sqlite3.Error, OtelHealthError)  # how a disk says that it cannot be used
 
@@ -59,6 +60,7 @@ class Home:
         try:
             if self._place is not None:
                 file.say(SERVICE, self._place.service)
+                file.say(TENANT, uuid.uuid4().hex)
         except BaseException:
             file.close()
             raise

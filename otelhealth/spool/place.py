@@ -19,6 +19,8 @@ from otelhealth.spool.letter import Letter
 
 SERVICE = "service"  # whose file it is
 ANCHOR = "anchor"  # what the times in it are told by
+TENANT = "tenant"  # which process has, or had, it last
+ADOPTED = "adopted"  # the tenant whose file was taken over last: who did may have died before it was removed
 _MOST = 64  # files of one folder
 log = logging.getLogger("otelhealth.spool")
 
@@ -89,27 +91,30 @@ def adopt(into: File, place: Place, ages: Ages, clock: Clock) -> int:
     taken = 0
     for path, lock in place.orphans():
         try:
-            letters = _left_in(path, place.service, ages, clock)
-            numbers = count(next_number(into.last[0]), STEP)
-            into.exchange(letter._replace(number=next(numbers)) for letter in letters or ())
+            found = _left_in(path, place.service, ages, clock)
+            if found is None:
+                continue
+            tenant, letters = found
+            if not tenant or tenant != into.about(ADOPTED):
+                numbers = count(next_number(into.last[0]), STEP)
+                into.exchange((one._replace(number=next(numbers)) for one in letters), said=(ADOPTED, tenant))
+                taken += len(letters)
         except (sqlite3.Error, OSError, ValueError) as error:
             log.warning("what waits in the spool %s of a dead process cannot be sent: %s", path, error)
             continue
-        if letters is not None:
-            taken += len(letters)
-            for part in PARTS:
-                Path(f"{path}{part}").unlink(missing_ok=True)
-            lock.release(remove=True)
+        for part in PARTS:
+            Path(f"{path}{part}").unlink(missing_ok=True)
+        lock.release(remove=True)
     return taken
 
 
-def _left_in(path: Path, service: str, ages: Ages, clock: Clock) -> list[Letter] | None:
-    """What waits there, its times told by our own clock; None where it is another service's."""
+def _left_in(path: Path, service: str, ages: Ages, clock: Clock) -> tuple[str, list[Letter]] | None:
+    """Whose it was and what waits there, its times told by our own clock; None where it is another service's."""
     left = File(path, make=False)
     try:
         if left.about(SERVICE) != service:
             return None
         later = ages.now() - Ages(clock, Anchor.of(left.about(ANCHOR))).now()
-        return [letter._replace(at=letter.at + later) for letter in left.every()]
+        return left.about(TENANT), [letter._replace(at=letter.at + later) for letter in left.every()]
     finally:
         left.close()

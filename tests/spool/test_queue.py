@@ -269,6 +269,28 @@ def test_two_processes_have_two_files_and_the_first_to_start_again_adopts_the_ot
     assert "1 requests that a dead process left are sent first" in caplog.text
 
 
+@pytest.mark.parametrize(("more", "expected"), [([], [b"1"]), ([b"2"], [b"1", b"1", b"2"])], ids=["left", "used again"])
+def test_a_process_that_dies_before_it_removes_what_it_took_over_makes_it_double_only_where_another_used_it_since(
+    opened: Opened, tmp_path: Path, more: list[bytes], expected: list[bytes]
+) -> None:
+    def use(slot: int, *bodies: bytes) -> None:
+        queue = opened(Place.beside(tmp_path, "agent", slot, "shop"))
+        queue.path()
+        for body in bodies:
+            queue.put(letter(body))
+        queue.close()
+
+    use(1, b"1")
+    file = tmp_path / "spool-agent-1.db"
+    left = file.read_bytes()
+    use(0)
+    file.write_bytes(left)
+    for body in more:
+        use(1, body)
+    assert drained(opened()) == expected
+    assert not file.exists()
+
+
 def test_a_file_that_another_process_uses_or_another_service_left_is_not_adopted(
     opened: Opened, tmp_path: Path
 ) -> None:
