@@ -15,13 +15,13 @@ from starlette.types import ASGIApp
 from otelhealth.answers import Answers
 from otelhealth.checks import resolve
 from otelhealth.checks.base import Check
+from otelhealth.checks.registry import as_check
 from otelhealth.checks.secret import secrets_of
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.config.load import find, from_mapping, load
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
 from otelhealth.errors import OtelHealthError
-from otelhealth.kinds.python import Function, as_check
 from otelhealth.logs.otlp import OwnHandler, program_handler
 from otelhealth.model import Child, ServiceStatus
 from otelhealth.once import chosen
@@ -37,6 +37,7 @@ from otelhealth.telemetry.setup import Telemetry
 from otelhealth.workers.leader import HISTORY, RUN
 
 if TYPE_CHECKING:
+    from otelhealth.kinds.python import Function
     from otelhealth.server.receiver import Receiver
 
 Role = Literal["agent", "app", "program"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from importlib.metadata import entry_points
+from typing import Any
 
 from otelhealth.checks.base import Check
 from otelhealth.errors import OtelHealthError
@@ -50,6 +51,14 @@ def find_kind(name: str) -> type[Check] | None:
     """The kind of that name. Imports only its own module where it is one of ours: a start need not load them all."""
     found = _in_module(name).get(name) if name in _modules() else None
     return found or all_kinds().get(name)
+
+
+def as_check(function: Check | Callable[..., Any]) -> Check:
+    """The check of a user's function, as the python kind makes it, which is loaded for the first; see there."""
+    if isinstance(function, Check):
+        return function
+    made: Check = importlib.import_module(f"{PACKAGE}.python").as_check(function)
+    return made
 
 
 @cache

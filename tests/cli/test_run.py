@@ -98,7 +98,7 @@ print(*sorted(heavy & sys.modules.keys()), *(name for name in sys.modules if nam
 def test_a_start_loads_the_kinds_and_libraries_that_its_configuration_needs(tmp_path: Path) -> None:
     (tmp_path / "otelhealth.yaml").write_text("checks: {api: {kind: http, url: 'http://127.0.0.1:9/'}}")
     seen = subprocess.run([sys.executable, "-c", STARTED], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert set(seen.stdout.split()) == {"otelhealth.kinds.http", "otelhealth.kinds.python"}
+    assert set(seen.stdout.split()) == {"otelhealth.kinds.http"}
 
 
 def test_a_limit_of_open_files_that_is_too_low_is_said(tmp_path: Path) -> None:
