@@ -19,6 +19,8 @@ def load_or_say(explicit: Path | None, sources: Sources | None = None) -> Config
 
     `sources` is told what it was read from.
     """
+    # Settings have no use for pydantic's plugins: to find any it reads what each installed distribution says of itself.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         return load(find(explicit, os.environ, Path.cwd()), os.environ, sources)
     except FileNotFoundError:  # of `cwd` alone: files that are missing are named by `load`

@@ -101,6 +101,33 @@ def test_a_start_loads_the_kinds_and_libraries_that_its_configuration_needs(tmp_
     assert set(seen.stdout.split()) == {"otelhealth.kinds.http"}
 
 
+PLUGIN = """
+class Plugin:
+    def new_schema_validator(self, *_):
+        print("a plugin of pydantic")
+        return None, None, None
+plugin = Plugin()
+"""
+
+
+@pytest.mark.parametrize(("environ", "looks"), [({}, False), ({"PYDANTIC_DISABLE_PLUGINS": ""}, True)])
+def test_a_command_looks_for_no_plugins_of_pydantic_unless_it_is_told_to(
+    tmp_path: Path, environ: dict[str, str], looks: bool
+) -> None:
+    (tmp_path / "plugged.py").write_text(PLUGIN)
+    (tmp_path / "plugged-1.dist-info").mkdir()
+    (tmp_path / "plugged-1.dist-info" / "entry_points.txt").write_text("[pydantic]\nplugged = plugged:plugin\n")
+    (tmp_path / "plugged-1.dist-info" / "METADATA").write_text("Name: plugged\nVersion: 1\n")
+    seen = subprocess.run(
+        [sys.executable, "-m", "otelhealth", "validate", str(write(tmp_path))],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ("a plugin of pydantic" in seen.stdout) == looks, seen.stderr
+
+
 def test_a_limit_of_open_files_that_is_too_low_is_said(tmp_path: Path) -> None:
     write(tmp_path)
     for files in (10, 40):
