@@ -6,6 +6,8 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from pydantic import BaseModel
+
 from otelhealth.checks.base import Check
 from otelhealth.clock import Clock
 from otelhealth.errors import redacted
@@ -169,8 +171,10 @@ def _ranges(warn: str | None, fail: str | None) -> dict[str, str]:
 
 
 def _plain(value: object) -> object:
-    dump = getattr(value, "model_dump", None)
-    return dump(mode="json", exclude_defaults=True) if dump else value
+    """What is expected by default counts too: `< 400` of an HTTP status."""
+    if not isinstance(value, BaseModel):
+        return value
+    return {key: each for key, each in value.model_dump(mode="json", exclude_none=True).items() if each not in ({}, [])}
 
 
 def _short(value: object) -> object:

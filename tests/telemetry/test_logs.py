@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from otelhealth.checks.levels import Level
 from otelhealth.clock import ManualClock
+from otelhealth.kinds.http import HttpCheck
 from otelhealth.model import CheckResult, Measurement, StateChange, Status
 from tests.telemetry.conftest import Open, Sample
 from tests.telemetry.receiver import Receiver, attributes
@@ -65,6 +68,20 @@ def test_a_failure_carries_its_evidence(opened: Open, receiver: Receiver) -> Non
         "service.peer.name": "billing",
         "system.cpu.utilization": 0.5,
     }
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [({}, {"status": "< 400"}), ({"expect": {"status": 200, "text": "ok"}}, {"status": 200, "text": "ok"})],
+)
+def test_what_is_expected_stands_in_the_evidence_by_default_too(
+    opened: Open, receiver: Receiver, fields: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    telemetry = opened()
+    check = HttpCheck.model_validate({"name": "api", "url": "http://127.0.0.1/", **fields})
+    telemetry.events.state_change(change(Status.FAIL), check, CheckResult(Status.FAIL, "answered 503", "503"))
+    assert telemetry.close()
+    assert attributes(only(receiver).attributes)["otelhealth.check.asserted"]["expect"] == expected
 
 
 def test_a_recovery_needs_no_evidence(opened: Open, receiver: Receiver) -> None:
