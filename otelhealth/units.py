@@ -67,7 +67,8 @@ Share = Annotated[
             "anyOf": [
                 {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$"},
                 {"type": "number", "minimum": 0, "maximum": 1},
-            ]
+            ],
+            "examples": ["85%", 0.85],
         }
     ),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,9 +13,13 @@ from otelhealth.checks.base import Check
 from otelhealth.checks.registry import all_kinds
 from otelhealth.cli.table import table
 from otelhealth.errors import near
-from otelhealth.units import duration_text, size_text
+from otelhealth.units import duration_text, quantity_text, size_text
 
-_AS_WRITTEN: Mapping[str, Callable[[float], str]] = {"such as 500ms": duration_text, "such as 200MB": size_text}
+_AS_WRITTEN: Mapping[str, Callable[[float], str]] = {
+    "such as 500ms": duration_text,
+    "such as 200MB": size_text,
+    "such as 85%": lambda share: quantity_text(share, "1"),
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,13 +32,15 @@ def _type(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
         schema = definitions[schema["$ref"].rsplit("/", 1)[-1]] | {"title": schema["$ref"].rsplit("/", 1)[-1].lower()}
     if "enum" in schema or "const" in schema:
         return " | ".join(str(value) for value in schema.get("enum", [schema.get("const")]))
+    if "examples" in schema:
+        return f"such as {schema['examples'][0]}"
     if "anyOf" in schema:
         kinds = [_type(option, definitions) for option in schema["anyOf"] if option.get("type") != "null"]
         return " or ".join(dict.fromkeys(kinds))
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}), definitions)}"
-    if "examples" in schema:
-        return f"such as {schema['examples'][0]}"
+    if schema.get("additionalProperties"):
+        return "mapping"
     return str(schema.get("title", "")).lower() if schema.get("type") == "object" else str(schema.get("type", "any"))
 
 
@@ -59,10 +66,16 @@ def _rows(schema: dict[str, Any], definitions: dict[str, Any], above: str = "") 
 
 
 def fields(check: type[Check]) -> list[tuple[str, str, str, str]]:
-    """Its settings, required and own ones first: name, type, default, description."""
+    """Its settings: name, type, default, description. First what it requires, its own, and what a few kinds share."""
     schema = check.model_json_schema()
     rows = [row for row in _rows(schema, schema.get("$defs", {})) if row[0] not in ("kind", "name")]
-    return sorted(rows, key=lambda row: (row[2] != "required", row[0].partition(".")[0] in Check.model_fields))
+    own = inspect.get_annotations(check)
+
+    def rank(row: tuple[str, str, str, str]) -> tuple[bool, bool, bool]:
+        name = row[0].partition(".")[0]
+        return row[2] != "required", name in Check.model_fields, name not in own
+
+    return sorted(rows, key=rank)
 
 
 def describe(name: str, check: type[Check]) -> str:
@@ -71,11 +84,9 @@ def describe(name: str, check: type[Check]) -> str:
     parts = [f"{name}: {check.summary}", "", *table(("field", "type", "default", "meaning"), fields(check))]
     if quantities:
         parts += ["", *table(("measurement", "unit", "instrument", "metric", "meaning"), quantities)]
-    for measurement, levels in check.default_levels.items():
-        parts += [
-            "",
-            f"default level: {measurement}: " + ", ".join(f"{status} {text}" for status, text in levels.items()),
-        ]
+    defaults = [(name, *map(levels.get, ("warn", "fail"))) for name, levels in check.default_levels.items()]
+    if defaults:
+        parts += ["", *table(("default level", "warn", "fail"), [[text or "" for text in row] for row in defaults])]
     return "\n".join(parts)
 
 

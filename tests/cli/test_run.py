@@ -210,9 +210,8 @@ def test_kinds_lists_all_and_tells_the_fields_and_measurements_of_one(capsys: py
     assert re.search(r"^every +such as 500ms +30s", told, re.MULTILINE)
     assert re.search(r"^threshold\.rise +integer +1 +Successes in a row", told, re.MULTILINE)
     assert main(["kinds", "http"]) == 0
-    assert re.search(
-        r"^FIELD .*\nurl +string +required .*\nverify_tls +boolean +true ", capsys.readouterr().out, re.MULTILINE
-    )
+    first = r"^FIELD .*\nurl +string +required .*\nmethod +such as GET +GET .*\nheaders +mapping  "
+    assert re.search(first, capsys.readouterr().out, re.MULTILINE)
     assert main(["kinds", "dsk"]) == 3
     assert "did you mean disk?" in capsys.readouterr().err
 
