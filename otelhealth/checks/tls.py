@@ -14,6 +14,7 @@ from otelhealth.units import LocalPath
 
 _EXPIRED, _NOT_YET = 10, 9  # X509_V_ERR_* of OpenSSL
 _WRONG_NAME = (62, 64)
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG")
 _MOST_SEEN = 1024
 
 
@@ -64,7 +65,8 @@ def context(tls: Tls, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
         return _context(tls, alpn, tuple(Path(path).stat().st_mtime_ns for path in files))
     except OSError as error:  # also ssl.SSLError
         names = ", ".join(files)
-        raise OtelHealthError(f"the TLS files ({names}) cannot be used: {error}", "name readable PEM files") from error
+        said = error.strerror or str(error)
+        raise OtelHealthError(f"the TLS files ({names}) cannot be used: {said}", "name readable PEM files") from error
 
 
 @lru_cache(maxsize=256)
@@ -92,6 +94,7 @@ def tls_error(error: ssl.SSLError, where: str) -> ProbeError:
             return ProbeError("tls_not_yet_valid", f"the certificate of {where} is not valid yet")
         return ProbeError("tls_untrusted", f"the certificate of {where} is not trusted: {reason}")
     reason = (error.reason or str(error)).replace("_", " ").lower()
+    reason += ", as where no TLS is spoken" if error.reason in _NOT_TLS else ""
     return ProbeError("tls_handshake", f"TLS with {where} failed: {reason}")
 
 

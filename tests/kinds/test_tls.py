@@ -97,6 +97,7 @@ async def test_a_port_without_tls_fails_and_one_that_hangs_leaves_no_descriptor(
     async with serving(plain) as port:
         result = await Bench().probe(TlsCheck(host="127.0.0.1", port=port))
     assert (result.status, result.error_type) == (Status.FAIL, "tls_handshake")
+    assert result.message.endswith(", as where no TLS is spoken")
 
     async def hangs(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         while await reader.read(1000):
