@@ -60,7 +60,7 @@ class Reload:
     async def again(self) -> None:
         """Read the file; a bad one keeps the old configuration and says why in log, record and metric."""
         if self.config.file is None:
-            log.info("there is no configuration file to read again")
+            log.warning("nothing to read again: there was no configuration file at the start; restart to use one")
             return
         self._asked = mine = self._asked + 1
         async with self._going:

@@ -64,6 +64,14 @@ def tcp(port: int, **more: Any) -> dict[str, Any]:
     return {"kind": "tcp", "host": "127.0.0.1", "port": port} | fast | more
 
 
+async def test_a_reload_without_a_file_says_why_nothing_changes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Agent(settings(tmp_path)) as agent:
+        await agent.reload()
+    assert "there was no configuration file at the start; restart to use one" in caplog.text
+
+
 async def test_an_agent_that_is_not_entered_knows_nothing_of_the_service() -> None:
     agent = Agent({"store": {"path": ":memory:"}})
     assert agent.evaluate() is ServiceStatus.UNHEALTHY
