@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from otelhealth.config.root import Config
 from otelhealth.engine.throttle import Throttle
-from otelhealth.model import Exposition, Status
+from otelhealth.model import GOOD, Exposition, Status
 from otelhealth.records import (
     BriefReport,
     CheckRecord,
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from otelhealth.server.receiver import Receiver
 
 LIVE = "live"
-GOOD = (Status.PASS, Status.WARN)
 
 
 class Answers:

@@ -22,6 +22,9 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
+GOOD = (Status.PASS, Status.WARN)  # what counts as a success
+
+
 class ServiceStatus(StrEnum):
     """Of the whole service, best first."""
 

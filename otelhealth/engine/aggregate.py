@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from otelhealth.checks.base import TIERS
 from otelhealth.engine.maintenance import Window
-from otelhealth.model import ServiceStatus, Status
+from otelhealth.model import GOOD, ServiceStatus, Status
 from otelhealth.settings import Settings
 
 WEIGHTS = {1: 8.0, 2: 4.0, 3: 2.0, 4: 1.0}
@@ -79,7 +79,7 @@ def by_majority(tally: Mapping[Standing, int]) -> ServiceStatus:
     """More than half holding: degraded by any warning or failure; else unhealthy, and critical when none holds."""
     judged = {standing: count for standing, count in tally.items() if count and not standing[2]}
     total = sum(judged.values())
-    good = sum(count for (_, status, _), count in judged.items() if status in VALUES)
+    good = sum(count for (_, status, _), count in judged.items() if status in GOOD)
     if total == 0 or all(status is Status.PASS for _, status, _ in judged):
         return HEALTHY
     if 2 * good > total:

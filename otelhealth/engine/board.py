@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from otelhealth.checks.base import Check
-from otelhealth.engine.aggregate import UNHEALTHY, VALUES, StatusSettings, score, worst
+from otelhealth.engine.aggregate import UNHEALTHY, StatusSettings, score, worst
 from otelhealth.engine.dependencies import root_cause
 from otelhealth.engine.groups import Groups
 from otelhealth.engine.maintenance import Maintenance
 from otelhealth.engine.standings import Standings
 from otelhealth.engine.state import CheckState
-from otelhealth.model import ServiceStatus, StateChange
+from otelhealth.model import GOOD, ServiceStatus, StateChange
 from otelhealth.records import CheckRecord, Summary
 
 STARTUP = "startup"
@@ -93,7 +93,7 @@ class Board:
         standing = (state.check.tier, state.status, state.pending) if counts else None
         news = self._standings.put(name, standing)
         if state.check.groups:
-            news |= self._groups.tell(state.check, state.status in VALUES)
+            news |= self._groups.tell(state.check, state.status in GOOD)
             news |= not self._started and STARTUP in state.check.groups
         self.revision += news
         if state.fresh_until < self._next_sweep and not state.overdue:
@@ -135,7 +135,7 @@ class Board:
         """Until each check of the group `startup` has passed or warned in this process; then never again."""
         if not self._started:
             states = [self.states[name] for name in self._groups.members(STARTUP)]
-            self._started = all(state.ran and state.status in VALUES for state in states)
+            self._started = all(state.ran and state.status in GOOD for state in states)
         return not self._started
 
     def summary(self) -> Summary:

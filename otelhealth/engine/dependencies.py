@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from otelhealth.engine.aggregate import VALUES
 from otelhealth.engine.state import CheckState
-from otelhealth.model import Status
+from otelhealth.model import GOOD, Status
 
 
 def root_cause(name: str, states: Mapping[str, CheckState]) -> str | None:
     """The failed check at the root of what `name` depends on; None where it holds, or none of those fails."""
     state = states.get(name)
-    if state is None or state.status in VALUES or state.pending:
+    if state is None or state.status in GOOD or state.pending:
         return None
     return _root(state, states, {name})
 

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping
 
 from otelhealth.engine.aggregate import (
     HEALTHY,
-    VALUES,
     Standing,
     StatusSettings,
     by_majority,
     by_tiers,
 )
 from otelhealth.engine.groups import Groups
-from otelhealth.model import ServiceStatus, Status
+from otelhealth.model import GOOD, ServiceStatus, Status
 
 
 class Standings:
@@ -41,11 +40,11 @@ class Standings:
 
     def bad(self) -> Iterator[str]:
         """The checks that fail, or are unknown past their grace."""
-        return (name for name, (_, status, pending) in self._of.items() if status not in VALUES and not pending)
+        return (name for name, (_, status, pending) in self._of.items() if status not in GOOD and not pending)
 
     def healthy(self) -> int:
         """How many pass or warn."""
-        return sum(count for (_, status, _), count in self.tally.items() if status in VALUES)
+        return sum(count for (_, status, _), count in self.tally.items() if status in GOOD)
 
     def status(self, settings: StatusSettings, groups: Groups) -> ServiceStatus:
         """The service's, by its policy."""

@@ -10,7 +10,7 @@ import math
 
 from otelhealth.checks.base import Check, Quantity
 from otelhealth.clock import Clock
-from otelhealth.model import Attributes, CheckResult, Measurement, StateChange, Status
+from otelhealth.model import GOOD, Attributes, CheckResult, Measurement, StateChange, Status
 from otelhealth.telemetry import names
 from otelhealth.telemetry.bound import Bound, metric_of, undeclared
 from otelhealth.telemetry.figures import Figures
@@ -104,7 +104,7 @@ class Instruments(Figures):
         if bound.last_run is None:
             bound.last_run = self._number(names.LAST_RUN, bound.named[:1], now)
         bound.last_run.value = now
-        if result.status in (Status.PASS, Status.WARN):
+        if result.status in GOOD:
             if bound.last_success is None:
                 bound.last_success = self._number(names.LAST_SUCCESS, bound.named[:1], now)
             bound.last_success.value = now
