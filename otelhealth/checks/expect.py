@@ -1,4 +1,4 @@
-"""What a user expects of an answer: a status code, a value of a JSON document, a text or a pattern."""
+"""How a status code and a value of a JSON document are expected: `2xx`, `< 400`, `> 5`, `length > 0`, `exists`."""
 
 import json
 import re
