@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
 
 from otelhealth.checks.base import Check
 from otelhealth.clock import Clock
@@ -17,8 +16,8 @@ from otelhealth.config.sources import Sources
 from otelhealth.config.watch import Watch
 from otelhealth.errors import ConfigError, Problem, first_of
 from otelhealth.records import ConfigRecord
+from otelhealth.telemetry.figures import Reloaded
 
-Outcome = Literal["accepted", "refused"]
 log = logging.getLogger("otelhealth.config")
 _MOST_SAID = 20
 
@@ -33,7 +32,7 @@ class Reload:
         environ: Mapping[str, str],
         clock: Clock,
         apply: Callable[[Config, Config], None],
-        count: Callable[[Outcome], None],
+        count: Callable[[Reloaded], None],
     ) -> None:
         self.config = config
         self._sources = sources

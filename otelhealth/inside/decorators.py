@@ -18,12 +18,11 @@ from opentelemetry.util.types import AttributeValue
 
 from otelhealth.errors import OtelHealthError
 from otelhealth.telemetry import application as told
-from otelhealth.telemetry.names import ERROR_TYPE
+from otelhealth.telemetry.names import ERROR_TYPE, SCOPE
 from otelhealth.telemetry.tracing import exception_type
 from otelhealth.version import __version__
 
 F = TypeVar("F", bound=Callable[..., Any])
-SCOPE = "otelhealth"
 TIMEOUT = "timeout"
 Watch = Callable[[], AbstractContextManager[Any]]  # makes what one call runs in
 

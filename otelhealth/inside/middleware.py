@@ -14,9 +14,9 @@ from otelhealth.inside.requests import Observe, Requests
 from otelhealth.inside.route import Routes, follow_quart
 from otelhealth.inside.sockets import Sockets
 from otelhealth.probes import is_probed
+from otelhealth.telemetry.names import SCOPE
 from otelhealth.version import __version__
 
-SCOPE = "otelhealth"
 SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 SEEN = "otelhealth.seen"  # in the scope of a request that a middleware of ours has
 

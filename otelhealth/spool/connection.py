@@ -17,12 +17,12 @@ from urllib.parse import SplitResult, urlsplit
 
 import httptools
 
+from otelhealth.checks.request import USER_AGENT
 from otelhealth.checks.tls import Tls, context
 from otelhealth.checks.url import PORTS, basic
 from otelhealth.errors import OtelHealthError
 from otelhealth.spool.dial import Dialler, left
 from otelhealth.spool.settings import Otlp
-from otelhealth.version import __version__
 
 _MAX_REPLY = 1 << 20
 
@@ -97,7 +97,7 @@ class Connection:
 
     def _request_head(self, receiver: Otlp) -> str:
         target = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
-        every = {"host": self._url.netloc.rpartition("@")[2], "user-agent": f"otelhealth/{__version__}"}
+        every = {"host": self._url.netloc.rpartition("@")[2], "user-agent": USER_AGENT}
         every |= {name.lower(): value.get_secret_value() for name, value in receiver.headers.items()}
         if self._proxy and self._tls is None:
             target = f"http://{every['host']}{target}"

@@ -20,11 +20,11 @@ from otelhealth.version import __version__
 class ChildFigures:
     """Reads the processes when asked for them; `exited` is told of each end."""
 
-    def __init__(self, child: Child, resource: Mapping[str, str], scope: str, clock: Clock) -> None:
+    def __init__(self, child: Child, resource: Mapping[str, str], clock: Clock) -> None:
         self._child = child
         self._clock = clock
         self._instance = (INSTANCE_ID, resource[INSTANCE_ID])
-        self._envelope = Envelope(resource, scope, __version__)
+        self._envelope = Envelope(resource, names.SCOPE, __version__)
         self._tables = {metric.name: Table(metric) for metric in names.OF_A_CHILD}
         self._lock = threading.Lock()  # the export's thread and that of `/metrics`
         self._before: Usage | None = None

@@ -12,6 +12,7 @@ from otelhealth.telemetry.metric import Metric
 from otelhealth.telemetry.series import Buckets, Number, Table
 
 Received = Literal["forwarded", "discarded", "refused"]
+Reloaded = Literal["accepted", "refused"]
 
 
 class Figures:
@@ -59,7 +60,7 @@ class Figures:
     def gc_pause(self, generation: Attributes, seconds: float) -> None:
         self._buckets(runtime.GC_PAUSE, generation).record(seconds)
 
-    def config_reload(self, outcome: Literal["accepted", "refused"]) -> None:
+    def config_reload(self, outcome: Reloaded) -> None:
         self.count(names.RELOADS, ((names.OUTCOME, outcome),), 1)
 
     def received(self, signal: str | None, outcome: Received, error_type: str | None = None, requests: int = 1) -> None:

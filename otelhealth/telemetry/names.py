@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from otelhealth.telemetry.metric import Metric, Record, declared
 
+SCOPE = "otelhealth"  # of all of it
+
 CHECK_NAME = "otelhealth.check.name"
 CHECK_KIND = "otelhealth.check.kind"
 CHECK_TIER = "otelhealth.check.tier"

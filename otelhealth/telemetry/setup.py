@@ -27,6 +27,7 @@ from otelhealth.telemetry.export import Exporter, ItemExporter, MetricExporter
 from otelhealth.telemetry.instruments import Instruments
 from otelhealth.telemetry.lazy import LazyLoggers, LazyMeters, LazyTracers
 from otelhealth.telemetry.logs import Events
+from otelhealth.telemetry.names import SCOPE
 from otelhealth.telemetry.outlet import Outlet, place_of
 from otelhealth.telemetry.own import OwnProcess
 from otelhealth.telemetry.resource import INSTANCE_ID, Identity, build_resource
@@ -41,7 +42,6 @@ from otelhealth.version import __version__
 if TYPE_CHECKING:
     from otelhealth.telemetry.sdk import SdkProviders
 
-SCOPE = "otelhealth"
 _LAST_RETRIES = 1.0  # seconds at the end for a gRPC receiver that is down; one that works gets all of the timeout
 
 
@@ -115,7 +115,7 @@ class Telemetry:
 
     def watch(self, child: Child, resource: Mapping[str, str]) -> ChildFigures:
         """Give out, besides, what the service below this agent uses, under the resource that is its own."""
-        self._child = ChildFigures(child, resource, SCOPE, self._clock)
+        self._child = ChildFigures(child, resource, self._clock)
         return self._child
 
     def families(self) -> Iterator[MetricFamily]:
