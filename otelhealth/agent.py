@@ -34,7 +34,7 @@ from otelhealth.server.serve import Server
 from otelhealth.store import Store
 from otelhealth.telemetry.resource import FOLDER
 from otelhealth.telemetry.setup import Telemetry
-from otelhealth.workers.leader import HISTORY, RUN
+from otelhealth.workers import HISTORY, RUN
 
 if TYPE_CHECKING:
     from otelhealth.kinds.python import Function

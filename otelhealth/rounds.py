@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from otelhealth.checks.base import Check
 from otelhealth.checks.host import HostSample, HostSampler
@@ -22,6 +22,7 @@ from otelhealth.engine.scheduler import Scheduler
 from otelhealth.engine.threads import ThreadLane
 from otelhealth.engine.watchdog import Watchdog
 from otelhealth.errors import ThreadsBlockedError
+from otelhealth.lock import Claim
 from otelhealth.model import CheckResult, Child, StateChange, Status, Surroundings
 from otelhealth.records import RenewalRecord
 from otelhealth.redaction import Redactor
@@ -31,10 +32,12 @@ from otelhealth.telemetry.logs import of_change
 from otelhealth.telemetry.setup import Telemetry
 from otelhealth.telemetry.windows import HTTP_CHECKS
 from otelhealth.units import MEMORY
-from otelhealth.workers import Worker
-from otelhealth.workers.asks import Answer
-from otelhealth.workers.leader import Leader
 from otelhealth.workers.slot import slot_beside
+
+if TYPE_CHECKING:
+    from otelhealth.workers.asks import Answer
+    from otelhealth.workers.leader import Leader
+    from otelhealth.workers.worker import Worker
 
 SECOND = 1.0
 SAMPLE_EVERY = 10  # s between readings of the host for `performance`
@@ -81,7 +84,12 @@ class Rounds:
         self.host = HostSample()
         self._renewed: RenewalRecord | None = None  # of the store, when everything was kept
         self._told = -1  # the board's revision that the service's metrics show
-        self.worker = Worker(Path(self.store.path), slot, self.roster, self.telemetry, clock) if slot else None
+        self.worker = self._among_workers(slot) if slot else None
+
+    def _among_workers(self, slot: Claim) -> Worker:
+        from otelhealth.workers.worker import Worker  # noqa: PLC0415 - an agent that is alone has no use for it
+
+        return Worker(Path(self.store.path), slot, self.roster, self.telemetry, self.clock)
 
     async def beat(self, check: Check, due: float, _lane: str) -> None:
         """One run, from due (monotonic seconds) to told."""

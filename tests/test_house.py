@@ -34,6 +34,7 @@ LAZY_IMPORT = {
     "cli/exec.py": "the supervisor stays small",
     "inside/distro.py": "a program below `exec` has no agent",
     "inside/servers.py": "a program that is instrumented and serves nothing pays for no middleware",
+    "rounds.py": "an agent that is alone has no use for eleven modules of workers",
     "telemetry/setup.py": "the SDK costs 10 MB and is for user code only",
     "telemetry/outlet.py": "grpc costs 15 MB and is for those who ask",
 }

@@ -1,5 +1,3 @@
 """Several processes of one service on one host: one of them runs the checks, all of them answer."""
 
-from otelhealth.workers.worker import Worker
-
-__all__ = ["Worker"]
+HELLO, RUN, HISTORY = "hello", "run", "history"  # what is asked of the one that runs the checks

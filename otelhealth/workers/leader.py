@@ -10,6 +10,7 @@ from otelhealth.clock import Clock
 from otelhealth.engine.board import Board
 from otelhealth.errors import OtelHealthError
 from otelhealth.records import CheckRecord, History
+from otelhealth.workers import HELLO, HISTORY, RUN
 from otelhealth.workers.asks import Asks
 from otelhealth.workers.election import Election
 
@@ -17,7 +18,6 @@ SILENT = 5.0  # s without a sign of life from which on it counts as silent
 GREETING = 2.0  # s that a worker waits at its start for what the leader knows
 LONGEST = 60.0  # s that runs which are asked for may take
 PATIENCE = 5.0  # s that an answer may take beside
-HELLO, RUN, HISTORY = "hello", "run", "history"  # what is asked
 _WAIT = "the next worker runs the checks as soon as that one ends; restart it where it hangs"
 
 
