@@ -7,8 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -17,8 +16,9 @@ import pytest
 
 from otelhealth.cli.main import main
 from tests.inside.asking import get_json
-from tests.stack.loopback import unused_port
+from tests.stack.loopback import answers, unused_port
 from tests.telemetry.receiver import Receiver
+from tests.waiting import eventually
 
 CONFIG = """\
 service: {{name: shop}}
@@ -57,17 +57,6 @@ def running(folder: Path, *arguments: str, files: int = 0) -> Iterator[tuple[sub
         if process.poll() is None:
             process.terminate()
         process.communicate(timeout=20)
-
-
-def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Ask again until it holds; an agent that does not answer yet does not hold."""
-    deadline = time.monotonic() + seconds
-    while True:
-        with suppress(OSError):
-            if holds():
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def write(folder: Path, more: str = "") -> Path:
@@ -158,16 +147,14 @@ def test_sighup_reloads(tmp_path: Path) -> None:
     with running(tmp_path, "-c", str(file)) as (process, url):
         write(tmp_path, "cpu: {kind: cpu}")
         process.send_signal(signal.SIGHUP)
-        deadline = time.monotonic() + 10
-        while "cpu" not in get_json(f"{url}/health/detailed")["checks"]:
-            assert time.monotonic() < deadline
+        eventually(lambda: "cpu" in get_json(f"{url}/health/detailed")["checks"])
         assert process.poll() is None
 
 
 def test_a_line_of_the_log_is_written_once(tmp_path: Path) -> None:
     write(tmp_path)
     with running(tmp_path) as (process, url):
-        until(lambda: get_json(f"{url}/health/detailed")["checks"]["load"]["status"] in {"pass", "warn"})
+        eventually(lambda: get_json(f"{url}/health/detailed")["checks"]["load"]["status"] in {"pass", "warn"})
         process.terminate()
         _, said = process.communicate(timeout=20)
     assert said.count("load: unknown -> ") == 1
@@ -233,7 +220,7 @@ def test_crowds_at_both_of_its_doors_leave_it_descriptors_to_answer_with(tmp_pat
         for port in (int(url.rpartition(":")[2]), free_port) * 150:
             with suppress(ConnectionError):
                 crowd.enter_context(socket.create_connection(("127.0.0.1", port)))
-        until(lambda: psutil.Process(process.pid).num_fds() > 128)
+        eventually(lambda: psutil.Process(process.pid).num_fds() > 128)
         for _ in range(5):
             assert get_json(f"{url}/health/live")["status"] == "alive"
 
@@ -288,9 +275,9 @@ def test_a_changed_file_takes_effect_and_an_empty_one_does_not(tmp_path: Path) -
     file = write(tmp_path)
     with running(tmp_path, "-c", str(file)) as (process, url):
         write(tmp_path, "more: {kind: load}")
-        until(lambda: set(get_json(f"{url}/health/detailed")["checks"]) == {"load", "more"})
+        eventually(lambda: set(get_json(f"{url}/health/detailed")["checks"]) == {"load", "more"})
         file.write_text("")
-        until(lambda: get_json(f"{url}/health/detailed")["config"]["error"] is not None)
+        eventually(lambda: get_json(f"{url}/health/detailed")["config"]["error"] is not None)
         report = get_json(f"{url}/health/detailed")
         assert set(report["checks"]) == {"load", "more"}
         assert report["config"]["error"] == f"{file}: is empty; write `checks: {{}}` to watch nothing"
@@ -304,7 +291,7 @@ def test_a_check_that_ignores_its_cancellation_does_not_keep_the_process(tmp_pat
     )
     file = write(tmp_path, 'stubborn: {kind: python, call: "stubborn:check", every: 100ms}')
     with running(tmp_path, "-c", str(file)) as (process, url):
-        until(lambda: get_json(f"{url}/health/checks/stubborn")["running"])
+        eventually(lambda: get_json(f"{url}/health/checks/stubborn")["running"])
         process.terminate()
         assert process.wait(timeout=5) == 0
 
@@ -335,7 +322,7 @@ def test_a_check_that_blocks_the_event_loop_does_not_keep_the_process_and_nothin
     }
     file.write_text(json.dumps(told | {"checks": {"blocking": {"kind": "python", "call": "blocking:check"}}}))
     with running(tmp_path, "-c", str(file)) as (process, _):
-        until((tmp_path / "ran").exists)
+        eventually((tmp_path / "ran").exists)
         process.terminate()
         _, said = process.communicate(timeout=5)
         assert process.returncode == 0
@@ -343,7 +330,7 @@ def test_a_check_that_blocks_the_event_loop_does_not_keep_the_process_and_nothin
     receiver.up()
     file.write_text(json.dumps(told | {"checks": {}}))
     with running(tmp_path, "-c", str(file)):
-        until(lambda: "made before" in {span.name for span in receiver.spans()})
+        eventually(lambda: "made before" in {span.name for span in receiver.spans()})
 
 
 def test_run_does_without_standard_streams(tmp_path: Path) -> None:
@@ -352,7 +339,7 @@ def test_run_does_without_standard_streams(tmp_path: Path) -> None:
     file.write_text(f'server: {{listen: "127.0.0.1:{port}"}}\nstore: {{path: ":memory:"}}\nchecks: {{}}\n')
     command = f"exec {sys.executable} -m otelhealth run -c {file} <&- >&- 2>&-"
     process = subprocess.Popen(["sh", "-c", command])
-    until(lambda: get_json(f"http://127.0.0.1:{port}/health/live")["status"] == "alive")
+    eventually(lambda: answers(f"http://127.0.0.1:{port}/health/live"))
     process.terminate()
     assert process.wait(timeout=15) == 0
 
@@ -363,7 +350,7 @@ def test_a_banner_that_cannot_be_written_does_not_end_the_agent(tmp_path: Path) 
     (tmp_path / "told.py").write_text(f"def check(): open({str(tmp_path / 'ran')!r}, 'w').close()")
     with Path("/dev/full").open("w") as full:
         process = subprocess.Popen([sys.executable, "-m", "otelhealth", "run", "-c", str(file)], stdout=full)
-    until((tmp_path / "ran").exists)
+    eventually((tmp_path / "ran").exists)
     process.terminate()
     assert process.wait(timeout=15) == 0
 

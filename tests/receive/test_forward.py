@@ -104,9 +104,7 @@ async def test_a_full_spool_sends_the_sender_away_until_there_is_room(tmp_path: 
         async def taken() -> bool:
             return (await to.post("logs", body)).status == 200
 
-        async with asyncio.timeout(10):
-            while not await taken():
-                await asyncio.sleep(0.05)
+        await until(taken)
         await until(lambda: len(arrived(upstream, "logs", body)) == kept + 1)
 
 

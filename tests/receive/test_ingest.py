@@ -131,9 +131,7 @@ async def test_more_requests_than_the_rate_are_told_to_come_again(tmp_path: Path
         async def taken() -> bool:
             return (await to.post("traces", traces())).status == 200
 
-        async with asyncio.timeout(10):
-            while not await taken():
-                await asyncio.sleep(0.05)
+        await until(taken)
 
 
 async def test_more_bodies_at_once_than_there_is_room_for_are_told_to_come_again(tmp_path: Path) -> None:
@@ -148,9 +146,7 @@ async def test_more_bodies_at_once_than_there_is_room_for_are_told_to_come_again
             reply = parse(await to.send(head + b"content-length: 700000\r\nconnection: close\r\n\r\n" + bytes(700_000)))
             return (reply.status, reply.headers.get("retry-after")) == (503, "1")
 
-        async with asyncio.timeout(10):
-            while not await refused():
-                await asyncio.sleep(0.05)
+        await until(refused)
         assert (await to.post("traces", traces())).status == 200
         first.close()
         await until(lambda: to.record["requests"]["traces"] > 0)

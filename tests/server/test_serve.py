@@ -131,9 +131,8 @@ async def test_a_stop_waits_no_longer_than_told() -> None:
     server, client = await serve_slowly(3600)
     idle = await asyncio.open_connection(client.address.host, client.address.port)
     asking = asyncio.ensure_future(client.send(b"GET / HTTP/1.1\r\n\r\n"))
+    await until(lambda: server.connections == 2)
     async with asyncio.timeout(5):
-        while server.connections < 2:
-            await asyncio.sleep(0.01)
         await server.stop(grace=0.1)
         assert await asking == b""
         assert await idle[0].read() == b""
