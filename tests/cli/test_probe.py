@@ -2,21 +2,25 @@ from __future__ import annotations
 
 import gc
 import json
+import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+import trustme
 
 from otelhealth.cli.main import main
 from otelhealth.cli.probe import default_url
 
 
 @contextmanager
-def answering(code: int, body: bytes) -> Iterator[str]:
+def answering(code: int, body: bytes, tls: trustme.LeafCert | None = None) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(code)
@@ -28,10 +32,14 @@ def answering(code: int, body: bytes) -> Iterator[str]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.configure_cert(context)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()
@@ -58,6 +66,36 @@ def test_probe_says_who_did_not_answer(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["probe", "http://127.0.0.1:1/health", "--timeout", "2"]) == 1
     said = "http://127.0.0.1:1/health: Connection refused; is `otelhealth run` there? else: otelhealth probe URL\n"
     assert capsys.readouterr().err == said
+
+
+def test_probe_asks_over_tls_whom_the_machine_trusts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known, strange = trustme.CA(), trustme.CA()
+    known.cert_pem.write_to_path(str(tmp_path / "known.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "known.pem"))
+    with answering(200, b'{"status": "healthy"}', known.issue_cert("127.0.0.1")) as url:
+        assert main(["probe", url]) == 0
+    with answering(200, b'{"status": "healthy"}', strange.issue_cert("127.0.0.1")) as url:
+        assert main(["probe", url]) == 1
+    assert "certificate verify failed" in capsys.readouterr().err
+
+
+def test_probe_says_that_what_answers_speaks_no_http(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+        def greet() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"220 mail.example\r\n")
+                connection.recv(1000)
+
+        greeting = threading.Thread(target=greet)
+        greeting.start()
+        assert main(["probe", url]) == 1
+        greeting.join()
+    assert f"{url}: no answer in HTTP; " in capsys.readouterr().err
 
 
 def test_probe_says_that_another_program_answers(capsys: pytest.CaptureFixture[str]) -> None:

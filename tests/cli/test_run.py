@@ -69,6 +69,7 @@ def test_run_finds_the_file_answers_and_ends_with_0_on_sigterm(tmp_path: Path) -
     write(tmp_path)
     with running(tmp_path) as (process, url):
         assert get_json(f"{url}/health")["service"] == "shop"
+        assert main(["probe", f"{url}/health"]) == 0
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
 
