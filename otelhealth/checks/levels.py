@@ -81,6 +81,14 @@ class Level(Settings):
             Range.parse(value)
         return value
 
+    @property
+    def of_infinity(self) -> Status:
+        """What it says of a value above all bounds, such as the age of what is not there."""
+        for status, text in ((Status.FAIL, self.fail), (Status.WARN, self.warn)):
+            if text is not None and Range.parse(text).holds(math.inf):
+                return status
+        return Status.PASS
+
     def strange_unit(self, unit: str) -> str | None:
         """The first range that is written in another unit than the measurement's own."""
         ranges = (Range.parse(text) for text in (self.warn, self.fail) if text is not None)

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from otelhealth.checks.base import Check, Context, Quantity, passed
 from otelhealth.errors import ProbeError
-from otelhealth.model import CheckResult, Measurement
+from otelhealth.model import CheckResult, Measurement, Status
 from otelhealth.units import LocalPath, duration_text, size_text
 
 _ERRORS = {FileNotFoundError: "not_found", NotADirectoryError: "not_a_directory", PermissionError: "permission_denied"}
@@ -81,8 +81,7 @@ class DirectoryCheck(Check):
         try:
             listing, free = await ctx.in_thread(lambda: self._look(lambda: ctx.remaining() <= 0))
         except OSError as error:
-            kind = _ERRORS.get(type(error), (error.strerror or type(error).__name__).lower().replace(" ", "_"))
-            raise ProbeError(kind, f"{self.path}: {error.strerror or error}") from error
+            raise _told(f"{self.path}:", error) from error
         measurements = [Measurement("files", listing.files, "{file}"), Measurement("size", listing.size, "By")]
         if listing.files:
             measurements.append(Measurement("age.newest", max(0.0, now - listing.newest), "s"))
@@ -90,7 +89,12 @@ class DirectoryCheck(Check):
         measurements.append(Measurement("free", free, "By"))
         for place in listing.unreadable[:10]:
             ctx.log(f"{place} cannot be listed and was left out")
-        return passed(self._sentence(listing, now), *measurements, details={"complete": listing.complete})
+        details = {"complete": listing.complete}
+        wanted = self.levels.get("age.newest")
+        if not listing.files and wanted and wanted.of_infinity is not Status.PASS:
+            sentence = f"{self._sentence(listing, now)}, so that none is new enough"
+            return CheckResult(wanted.of_infinity, sentence, "no_file", tuple(measurements), details)
+        return passed(self._sentence(listing, now), *measurements, details=details)
 
     def _look(self, late: Callable[[], bool]) -> tuple[Listing, int]:
         """In a thread; raises OSError, and ProbeError where the directory is not as it should be."""
@@ -103,8 +107,11 @@ class DirectoryCheck(Check):
             listing.add(found)
         self._check_mode(place)
         if self.writable:
-            with tempfile.TemporaryFile(dir=place, buffering=0) as trial:
-                trial.write(b".")
+            try:
+                with tempfile.TemporaryFile(dir=place, buffering=0) as trial:
+                    trial.write(b".")
+            except OSError as error:
+                raise _told(f"{self.path} cannot be written:", error) from error
         space = os.statvfs(place)
         return listing, space.f_bavail * space.f_frsize
 
@@ -135,11 +142,16 @@ class DirectoryCheck(Check):
 
     def _sentence(self, listing: Listing, now: float) -> str:
         if not listing.files:
-            return f"{self.path} is empty"
+            return f"{self.path} holds no file" + (f" called {self.pattern}" if self.pattern != "*" else "")
         at_least = "" if listing.complete else "at least "
         age = duration_text(max(0.0, now - listing.newest))
         plural = "file" if listing.files == 1 else "files"
         return f"{self.path} holds {at_least}{listing.files} {plural} ({size_text(listing.size)}), the newest {age} old"
+
+
+def _told(what: str, error: OSError) -> ProbeError:
+    said = error.strerror or type(error).__name__
+    return ProbeError(_ERRORS.get(type(error), said.lower().replace(" ", "_")), f"{what} {said}")
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:

@@ -66,8 +66,24 @@ async def test_a_link_in_a_circle_is_not_followed(tmp_path: Path) -> None:
 
 async def test_an_empty_directory_has_no_ages(tmp_path: Path) -> None:
     result = await look(tmp_path)
-    assert result.message == f"{tmp_path} is empty"
+    assert (result.status, result.message) == (Status.PASS, f"{tmp_path} holds no file")
     assert "age.newest" not in figures(result)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "status"),
+    [
+        ({"warn": "> 1h", "fail": "> 25h"}, Status.FAIL),
+        ({"warn": "> 1h"}, Status.WARN),
+        ({"fail": "< 1m"}, Status.PASS),
+    ],
+)
+async def test_without_a_file_none_is_new_enough(tmp_path: Path, ranges: dict[str, str], status: Status) -> None:
+    (tmp_path / "notes.txt").touch()
+    result = await look(tmp_path, pattern="*.dump", levels={"age.newest": ranges})
+    assert result.status is status
+    assert result.message.startswith(f"{tmp_path} holds no file called *.dump")
+    assert ("none is new enough" in result.message) is (status is not Status.PASS)
 
 
 async def test_a_level_on_the_oldest_file_finds_a_stuck_queue(tmp_path: Path) -> None:
@@ -104,3 +120,4 @@ async def test_a_directory_that_cannot_be_written_fails() -> None:
     result = await look(Path("/proc/self/task"), writable=True)
     assert result.status is Status.FAIL
     assert result.error_type is not None
+    assert result.message.startswith("/proc/self/task cannot be written: ")
