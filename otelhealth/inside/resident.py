@@ -17,6 +17,7 @@ from opentelemetry import context as otel_context
 from otelhealth.agent import CLOSING, Agent, read
 from otelhealth.config.sources import Sources
 from otelhealth.errors import OtelHealthError
+from otelhealth.inside.children import at_their_end
 from otelhealth.inside.environment import CONFIG, path_of
 from otelhealth.inside.programs import forks, leads
 from otelhealth.stderr import say
@@ -31,6 +32,7 @@ class Resident:
         self._reset()
         os.register_at_fork(after_in_child=self._forked)
         atexit.register(self.end)
+        at_their_end(self.end)
 
     def _reset(self) -> None:
         self._agent: Agent | None = None
@@ -87,8 +89,6 @@ class Resident:
         agent = self._agent
         self._reset()
         self._agent = agent
-        if util := sys.modules.get("multiprocessing.util"):
-            util.register_after_fork(self, _end_with_the_child)
 
     def _work(self, agent: Agent) -> None:
         otel_context.attach(otel_context.set_value(_SUPPRESS, True))
@@ -111,13 +111,6 @@ class Resident:
 async def _say_where(agent: Agent) -> None:
     await agent.led.wait()
     say(f"an agent works in this program and answers {f'{agent.url}/health' if agent.url else 'nowhere'}")
-
-
-def _end_with_the_child(resident: Resident) -> None:
-    """A child of `multiprocessing` leaves by `os._exit`, without `atexit`; it runs finalizers of its own."""
-    from multiprocessing.util import Finalize  # noqa: PLC0415 - only where it is in use
-
-    Finalize(None, resident.end, exitpriority=-1)  # after all of the program's own
 
 
 def _has_its_own_way() -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from opentelemetry import _logs, metrics, trace
 
 from otelhealth.inside import servers
+from otelhealth.inside.children import at_their_end
 from otelhealth.inside.defaults import set_defaults
 from otelhealth.inside.marks import INSTRUMENTED, leave
 from otelhealth.telemetry.configurator import Configurator
@@ -28,6 +29,7 @@ def start() -> None:
     _own_instance(os.environ)
     set_defaults(os.environ)
     servers.ENDING.append(flush)
+    at_their_end(flush)
     if find_spec("opentelemetry.instrumentation") is None:
         Configurator().configure()  # type: ignore[no-untyped-call]  # the SDK's own class
         servers.AsgiInstrumentor().instrument()

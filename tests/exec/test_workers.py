@@ -145,9 +145,10 @@ def test_what_was_recorded_last_is_not_lost_at_the_end(tmp_path: Path, receiver:
 @contextmanager
 def instrumented(folder: Path, command: list[str], **environ: str) -> Iterator[subprocess.Popen[bytes]]:
     """Below `opentelemetry-instrument`; its stderr in the file `stderr`."""
+    programs = Path(environ.pop("programs", BIN))
     with (folder / "stderr").open("wb") as said:
         process = subprocess.Popen(
-            [str(BIN / "opentelemetry-instrument"), *command],
+            [str(programs / "opentelemetry-instrument"), *command],
             env=environment(folder, **environ),
             cwd=folder,
             stdin=subprocess.PIPE,
