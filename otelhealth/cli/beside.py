@@ -81,6 +81,7 @@ class Beside:
         hosting.end_on_signals(self._agent, self._stopped, self._log)
         reader, writer = await asyncio.open_unix_connection(sock=self._channel)
         async with self._agent as agent:
+            hosting.reload_on_hangup(agent)
             agent.telemetry.set_global()
             self._figures = agent.telemetry.watch(self._child, self._service)
             if not self._checks:

@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from typing import TextIO
 
 from otelhealth.agent import Agent
+from otelhealth.cli import early
 from otelhealth.cli.source import UNUSABLE, load_or_say
 from otelhealth.config.root import Config
 from otelhealth.config.sources import Sources
@@ -122,7 +123,24 @@ def end_on_signals(agent: Agent, stopped: asyncio.Event, process_log: ProcessLog
 
     for number in ENDING:
         signal.signal(number, lambda got, _: asked.put(got))
+        if early.heard(number):
+            asked.put(number)
     threading.Thread(target=end, name="otelhealth-end", daemon=True).start()
+
+
+def reload_on_hangup(agent: Agent) -> None:
+    """SIGHUP lets the agent, which is entered, read its file again; one that came before is not lost."""
+    loop, reloads = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+
+    def reload() -> None:
+        task = loop.create_task(agent.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    if sys.platform != "win32":
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        if early.heard(signal.SIGHUP):
+            reload()
 
 
 def _settle() -> None:

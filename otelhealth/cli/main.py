@@ -9,8 +9,10 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Protocol
 
+from otelhealth.cli import early
 from otelhealth.version import __version__
 
 COMMANDS = {
@@ -23,6 +25,9 @@ COMMANDS = {
     "kinds": "list the kinds of checks, or the fields and measurements of one",
     "version": "print the version",
 }
+
+
+WATCHING = ("run", "exec")  # those that end when they are told to
 
 
 class Command(Protocol):
@@ -70,11 +75,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0 if wanted and name else 3
     gc.disable()  # what a start makes stays: looking through it again and again is a tenth of the way
     try:
-        command: Command = importlib.import_module(f"otelhealth.cli.{name}")
-        parser = _Parser(prog=f"otelhealth {name}", description=COMMANDS[name])
-        command.configure(parser)
-        return command.run(parser.parse_args(words[1:]))
+        with early.minding() if name in WATCHING else nullcontext():
+            command: Command = importlib.import_module(f"otelhealth.cli.{name}")
+            parser = _Parser(prog=f"otelhealth {name}", description=COMMANDS[name])
+            command.configure(parser)
+            return command.run(parser.parse_args(words[1:]))
     except KeyboardInterrupt:  # before the command minded signals itself
+        if early.heard(signal.SIGTERM):
+            return 0 if name == "run" else 128 + signal.SIGTERM
         return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader (head, grep -q) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 
 from otelhealth.agent import Agent
@@ -67,20 +66,12 @@ def _onward(agent: Agent) -> str:
 
 
 async def _serve(config: Config, sources: Sources, process_log: ProcessLog) -> None:
-    loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
-    reloads: set[asyncio.Task[None]] = set()
     agent = Agent(config, sources=sources)
     process_log.open(config.log, agent.telemetry.resource, agent.redact)
-
-    def reload() -> None:
-        task = loop.create_task(agent.reload())
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
-    loop.add_signal_handler(signal.SIGHUP, reload)
     hosting.end_on_signals(agent, stopped, process_log)
     async with agent:
+        hosting.reload_on_hangup(agent)
         agent.telemetry.set_global()
         hosting.settle_later()
         hosting.say(banner(config, agent), process_log, sys.stdout)

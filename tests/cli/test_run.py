@@ -365,14 +365,43 @@ def test_a_working_directory_that_is_gone_is_said(tmp_path: Path) -> None:
     assert ended.stderr == "otelhealth: the working directory is no longer there; change to one that is\n"
 
 
-def test_ctrl_c_before_it_runs_ends_it_without_a_traceback(tmp_path: Path) -> None:
-    command = [sys.executable, "-X", "importtime", "-m", "otelhealth", "run"]  # tells how far it has come
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "otelhealth.errors" in line:
-                process.send_signal(signal.SIGINT)
-                break
-        said = process.stderr.read()
-    assert process.returncode == 128 + signal.SIGINT
-    assert "Traceback" not in said
+@contextmanager
+def starting(folder: Path, command: list[str], module: str, number: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A start that is sent a signal once it has imported `module`; it never ends with a traceback."""
+    line = [sys.executable, "-X", "importtime", "-m", "otelhealth", *command]
+    said = folder / "said"
+    with said.open("w") as stream:
+        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=stream, cwd=folder)
+    try:
+        eventually(lambda: f" {module}\n" in said.read_text())
+        process.send_signal(number)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        assert "Traceback" not in said.read_text()
+
+
+@pytest.mark.parametrize("module", ["otelhealth.errors", "otelhealth.cli.hosting"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 128 + signal.SIGINT), (signal.SIGTERM, 0)])
+def test_a_signal_before_it_runs_ends_it_without_a_traceback(
+    tmp_path: Path, module: str, number: int, code: int
+) -> None:
+    write(tmp_path)
+    with starting(tmp_path, ["run"], module, number) as process:
+        ended = process.wait(timeout=60)
+    assert ended in {code, 0 if module == "otelhealth.cli.hosting" else code}  # by then it may run
+
+
+def test_a_hangup_while_it_starts_is_a_reload_once_it_runs(tmp_path: Path) -> None:
+    write(tmp_path)
+    with starting(tmp_path, ["run"], "otelhealth.errors", signal.SIGHUP) as process:
+        eventually(lambda: "the configuration was read again" in (tmp_path / "said").read_text())
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+
+
+def test_a_signal_before_exec_runs_ends_it_as_one_while_it_waits_for_the_agent(tmp_path: Path) -> None:
+    with starting(tmp_path, ["exec", "touch", "ran"], "otelhealth.supervise.signals", signal.SIGTERM) as process:
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert not (tmp_path / "ran").exists()
