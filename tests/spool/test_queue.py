@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -448,14 +449,14 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(__import__("tempfile").mkdtemp())
+        self.folder = TemporaryDirectory()
         self.open()
         self.expected: dict[SignalName, deque[bytes]] = {signal: deque() for signal in SIGNALS}
         self.taken: dict[SignalName, Letter] = {}
 
     def open(self) -> None:
         settings = SpoolSettings()
-        place = Place.beside(self.folder, "agent", 0, "shop")
+        place = Place.beside(Path(self.folder.name), "agent", 0, "shop")
         self.queue = Queue(lambda: Shelf(place, settings.max_size, SYSTEM), settings, OtlpContent())
 
     @rule(signal=st.sampled_from(SIGNALS), body=st.binary(min_size=1, max_size=8), received=st.booleans())
@@ -508,6 +509,7 @@ class Machine(RuleBasedStateMachine):
         for signal, bodies in self.expected.items():
             assert drained(self.queue, signal) == list(bodies)
         self.queue.close()
+        self.folder.cleanup()
 
 
 TestMachine = Machine.TestCase
