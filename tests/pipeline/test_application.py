@@ -17,7 +17,7 @@ from tests.stack.servers import Stack
 @pytest.fixture
 def shop(line: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     folder = tmp_path_factory.mktemp("inside")
-    with Application(folder, "fastapi_shop", line.collector.otlp_url, OTEL_SERVICE_NAME="inside") as running:
+    with Application(folder, "fastapi_shop", line.collector.otlp_url) as running:
         yield running
 
 
@@ -29,10 +29,10 @@ def test_a_request_is_seen_by_its_trace_and_its_duration(line: Stack, shop: Appl
         "GET /shop/shelves/{number}",
         SERVER,
         caller,
-        "inside",
+        "shop",
     )
     assert span.attributes["http.response.status_code"] == 200
-    selector = 'http_server_request_duration_seconds_count{job="inside", http_route="/shop/shelves/{number}"}'
+    selector = 'http_server_request_duration_seconds_count{job="shop", http_route="/shop/shelves/{number}"}'
     [sample] = until(lambda: line.prometheus.api.query(selector), "the request's duration in Prometheus")
     assert (sample.value, sample.labels["http_request_method"], sample.labels["http_response_status_code"]) == (
         1,
