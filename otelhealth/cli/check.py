@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,8 +40,8 @@ def _measurements(measurements: Mapping[str, MeasurementRecord]) -> str:
     return ", ".join(shown[:6]) + (f", {len(shown) - 6} more" if len(shown) > 6 else "")
 
 
-def as_table(records: Mapping[str, CheckRecord]) -> str:
-    """The worst first."""
+def as_table(records: Mapping[str, CheckRecord], width: int = 0) -> str:
+    """The worst first. Of the measurements there is what a terminal of `width` columns has room for (0: all)."""
     order = list(EXIT_CODES)
     rows = [
         (
@@ -52,7 +53,16 @@ def as_table(records: Mapping[str, CheckRecord]) -> str:
         )
         for name, record in sorted(records.items(), key=lambda item: order.index(Status(item[1]["status"])))
     ]
-    return "\n".join(table(("status", "check", "took", "message", "measurements"), rows))
+    lines = table(("status", "check", "took", "message", "measurements"), rows)
+    start = lines[0].index("MEASUREMENTS")
+    return "\n".join(_fitted(line, start, width) for line in lines)
+
+
+def _fitted(line: str, start: int, width: int) -> str:
+    if not width or len(line) <= width:
+        return line
+    end = line.rfind(", ", start, width)
+    return line[: end if end > 0 else start].rstrip()
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -64,5 +74,6 @@ def run(arguments: argparse.Namespace) -> int:
     except OtelHealthError as error:
         print(f"otelhealth: {error}", file=sys.stderr)
         return UNKNOWN
-    print(json.dumps(finite(records), indent=2) if arguments.format == "json" else as_table(records))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    print(json.dumps(finite(records), indent=2) if arguments.format == "json" else as_table(records, width))
     return exit_code(records)

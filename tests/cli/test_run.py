@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from otelhealth.cli.check import as_table
 from otelhealth.cli.main import main
 from tests.inside.asking import get_json
 from tests.stack.loopback import answers, unused_port
@@ -248,6 +249,21 @@ def test_check_ends_with_1_on_a_warning_and_3_on_unknown_or_bad_usage(
     assert "did you mean strict?" in capsys.readouterr().err
     write(tmp_path, "lost: {kind: nothing}")
     assert main(["check", "-c", str(file)]) == 3
+
+
+def test_check_cuts_measurements_never_messages_to_the_terminal(
+    tmp_path: Path, free_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path, f"dead: {{kind: tcp, host: 127.0.0.1, port: {free_port}}}")
+    main(["check", "-c", str(file), "--format", "json"])
+    records = json.loads(capsys.readouterr().out)
+    full, cut, narrow = (as_table(records, width).splitlines() for width in (0, 100, 20))
+    assert max(map(len, full)) > 100 >= max(map(len, cut))
+    assert cut[1].endswith("ms")
+    assert re.search(r" load\[1m\] .*\] [0-9.]+$", cut[2])
+    assert all(whole.startswith(line) for whole, line in zip(full, cut, strict=True))
+    assert narrow[1].endswith(f"127.0.0.1:{free_port} refused the connection")
+    assert not any("load[" in line for line in narrow)
 
 
 def test_check_prints_json_that_any_reader_knows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
