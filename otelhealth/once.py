@@ -18,7 +18,6 @@ from otelhealth.errors import OtelHealthError, near
 from otelhealth.model import Surroundings
 from otelhealth.records import CheckRecord
 from otelhealth.redaction import Redactor
-from otelhealth.telemetry.setup import export_path
 
 AT_ONCE = 64
 
@@ -42,7 +41,7 @@ async def run_once(config: Config, *names: str) -> Mapping[str, CheckRecord]:
     """The records of these checks (of all without names) after one run each; OtelHealthError for a strange name."""
     checks = [_alone(check) for check in chosen(config.checks, names)]
     board = Board(config.status)
-    around = Surroundings(export_path(config.telemetry))
+    around = Surroundings(config.telemetry.export_path())
     runner = Runner(SYSTEM, ThreadLane(), around, trace.NoOpTracer(), redact=Redactor(config.secrets))
     room = asyncio.Semaphore(AT_ONCE)
     for check in checks:

@@ -5,6 +5,7 @@ from typing import Any, Self, TypeVar
 from pydantic import Field, model_validator
 
 from otelhealth.address import Listen
+from otelhealth.model import ExportPath
 from otelhealth.settings import Settings
 from otelhealth.spool.settings import PROTOBUF, SIGNALS, Otlp, SignalName, SpoolSettings
 from otelhealth.telemetry.circle import leads_back
@@ -87,6 +88,19 @@ class TelemetrySettings(Settings):
         if chosen.otlp.endpoint is None and merged.protocol == PROTOBUF:
             return merged.model_copy(update={"endpoint": f"{merged.endpoint.rstrip('/')}/v1/{signal}"})
         return merged
+
+    @property
+    def receivers(self) -> dict[SignalName, Otlp]:
+        """Of the signals that are sent."""
+        return {signal: receiver for signal in SIGNALS if (receiver := self.receiver(signal))}
+
+    def export_path(self, instance: str = "") -> ExportPath | None:
+        """Where telemetry of that `service.instance.id` goes; None where nothing is exported."""
+        for signal, receiver in self.receivers.items():
+            endpoint = self.otlp.endpoint or (receiver.endpoint or "").removesuffix(f"/v1/{signal}")
+            headers = {name: value.get_secret_value() for name, value in receiver.headers.items()}
+            return ExportPath(endpoint, headers, receiver.protocol, instance)
+        return None
 
 
 def _under(settings: Model, told: Model) -> Model:

@@ -14,12 +14,11 @@ from pydantic import SecretStr
 
 from otelhealth.checks.secret import secrets_of
 from otelhealth.clock import SYSTEM, Clock
-from otelhealth.model import Child, ExportPath, MetricFamily
+from otelhealth.model import Child, MetricFamily
 from otelhealth.records import ExportRecord
 from otelhealth.redaction import Redactor
 from otelhealth.spool import Otlp, SignalName, Spool
 from otelhealth.spool.place import Place
-from otelhealth.spool.settings import SIGNALS
 from otelhealth.telemetry.child import ChildFigures
 from otelhealth.telemetry.circle import MARK, mark_of
 from otelhealth.telemetry.encode import encode
@@ -74,7 +73,7 @@ class Telemetry:
         self.spans = Spans(self.tracer)
         self.events = Events(records.put if records else None, clock, redact)
         self.windows = Windows(clock)
-        self.export_path = export_path(settings, resource.get(INSTANCE_ID, ""))
+        self.export_path = settings.export_path(resource.get(INSTANCE_ID, ""))
         self._sdk: SdkProviders | None = None
         self._sdk_lock = threading.Lock()
         self._child: ChildFigures | None = None
@@ -99,7 +98,7 @@ class Telemetry:
         redact = Redactor() if redact is None else redact
         redact.learn(secrets_of(settings))
         resource = build_resource(identity, environ)
-        receivers = _receivers(settings)
+        receivers = settings.receivers
         if settings.receive is not None:
             receivers = {signal: _marked(receiver, resource) for signal, receiver in receivers.items()}
         return cls(settings, resource, receivers, place, clock, redact)
@@ -212,20 +211,7 @@ class Telemetry:
         self._outlet.refresh()
 
 
-def _receivers(settings: TelemetrySettings) -> dict[SignalName, Otlp]:
-    return {signal: receiver for signal in SIGNALS if (receiver := settings.receiver(signal))}
-
-
 def _marked(receiver: Otlp, resource: Mapping[str, str]) -> Otlp:
     """So that what comes back to this agent is known."""
     mark = SecretStr(mark_of(resource.get(INSTANCE_ID, "")))
     return receiver.model_copy(update={"headers": {**receiver.headers, MARK: mark}})
-
-
-def export_path(settings: TelemetrySettings, instance: str = "") -> ExportPath | None:
-    """Where telemetry of that `service.instance.id` goes; None where nothing is exported."""
-    for signal, receiver in _receivers(settings).items():
-        endpoint = settings.otlp.endpoint or (receiver.endpoint or "").removesuffix(f"/v1/{signal}")
-        headers = {name: value.get_secret_value() for name, value in receiver.headers.items()}
-        return ExportPath(endpoint, headers, receiver.protocol, instance)
-    return None
