@@ -10,6 +10,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from otelhealth.checks.base import Check
 from otelhealth.checks.host import HostSample, HostSampler
@@ -58,9 +59,9 @@ class Rounds:
         self.leads = asyncio.Event()
         self.store = _store(config.store, config.service.name, clock, role, environ)
         self.redact = Redactor(config.secrets)
-        shared = role != "agent" and self.store.path != MEMORY
-        slot = slot_beside(Path(self.store.path)) if shared else None
-        identity = config.identity(role, slot.number if slot else 0)
+        kept, several = self.store.path != MEMORY, role != "agent"
+        slot = slot_beside(Path(self.store.path)) if several and kept else None
+        identity = config.identity(role, slot.number if slot else 0, "" if kept or not several else uuid4().hex)
         self.telemetry = Telemetry.prepare(
             config.telemetry, identity, clock, environ, store=self.store.path, redact=self.redact
         )

@@ -83,10 +83,10 @@ class Config:
     file: Path | None  # where it was read from; None for the defaults
     given: tuple[SecretStr, ...]  # secrets that variables and files gave to it
 
-    def identity(self, role: str, slot: int = 0) -> Identity:
+    def identity(self, role: str, slot: int = 0, lone: str = "") -> Identity:
         """Of an agent that lives by this configuration."""
         service = self.service
-        return Identity(service.name, service.version, service.environment, str(self.file or ""), role, slot)
+        return Identity(service.name, service.version, service.environment, str(self.file or ""), role, slot, lone)
 
     @property
     def secrets(self) -> frozenset[str]:

@@ -21,7 +21,10 @@ _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace
 
 
 class Identity(NamedTuple):
-    """Which agent this is. `role` and `slot` tell the agents of one service and config on one host apart."""
+    """Which agent this is. `role` and `slot` tell the agents of one service and config on one host apart.
+
+    `lone` does where nothing could number them: it is of one process alone, and the next has another.
+    """
 
     service: str
     version: str = ""
@@ -29,6 +32,12 @@ class Identity(NamedTuple):
     config: str = ""  # path of the configuration file, "" for the defaults
     role: str = "agent"
     slot: int = 0
+    lone: str = ""
+
+    @property
+    def number(self) -> str:
+        """Empty for the first of several, and for one that is alone."""
+        return self.lone or (str(self.slot) if self.slot else "")
 
 
 def resource_attributes(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -64,15 +73,15 @@ def build_resource(identity: Identity, environ: Mapping[str, str] = os.environ) 
     }
     if not found.get(INSTANCE_ID):
         found[INSTANCE_ID] = _instance(identity, found)
-    elif identity.slot:  # told to all workers alike; as one instance their counters would collide
-        found[INSTANCE_ID] += f"-{identity.slot}"
+    elif identity.number:  # told to all workers alike; as one instance their counters would collide
+        found[INSTANCE_ID] += f"-{identity.number}"
     return {key: value for key, value in found.items() if value}
 
 
 def _instance(identity: Identity, found: Mapping[str, str]) -> str:
     host = found.get("host.id") or found["host.name"]
     config = str(Path(identity.config).resolve()) if identity.config else ""
-    parts = (host, found["service.name"], config, identity.role, str(identity.slot))
+    parts = (host, found["service.name"], config, identity.role, identity.number or "0")
     # quoted, so that no two lists of parts make one name
     return str(uuid.uuid5(_NAMESPACE, "/".join(quote(part, safe="") for part in parts)))
 

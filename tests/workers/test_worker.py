@@ -194,6 +194,17 @@ async def test_with_a_store_in_memory_each_worker_runs_the_checks_for_itself(tmp
         assert ["worker" in agent.report()["agent"] for agent in agents] == [False, False]
 
 
+@pytest.mark.parametrize("told", ["", "service.instance.id=pod-7"])
+async def test_with_a_store_in_memory_no_two_workers_are_one_instance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", told)
+    file = settings(tmp_path, store={"path": ":memory:"}, telemetry={"otlp": {"spool": {"enabled": False}}})
+    ids = [Agent(file, role="app").telemetry.resource["service.instance.id"] for _ in range(3)]
+    assert len(set(ids)) == 3
+    assert all(each.startswith("pod-7-") for each in ids) == bool(told)
+
+
 async def test_an_agent_that_is_made_and_not_entered_gives_its_number_back(tmp_path: Path) -> None:
     Agent(settings(tmp_path), role="app").release()
     async with working(settings(tmp_path), Stock()) as (agent,):
