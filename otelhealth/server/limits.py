@@ -26,6 +26,7 @@ _MARKS = 0.05  # of a body is for the marks of its chunks: those of 200 bytes ne
 _LINGER = 2.0  # seconds in which a refused client may still be sending, so that it can read why
 _LINGER_BYTES = 2**20
 _SWEEP = 1.0
+_UNREAD = 64 * 2**20  # bytes of answers that clients let wait, all together
 
 _LOGGER = logging.getLogger("otelhealth.server")
 
@@ -46,6 +47,7 @@ class Connections(ServerState):
         self.most = most
         self.refuse = refuse
         self.waiting: OrderedDict[BoundedProtocol, None] = OrderedDict()  # nothing is being done for these
+        self.unread: OrderedDict[BoundedProtocol, None] = OrderedDict()  # do not read their answers as they come
         self.empty = asyncio.Event()
         self.empty.set()
         self._sweep: asyncio.TimerHandle | None = None
@@ -61,9 +63,19 @@ class Connections(ServerState):
         if self._sweep is None:
             self._sweep = newcomer.loop.call_later(_SWEEP, self._close_overdue, newcomer.loop)
 
+    def lag(self, protocol: BoundedProtocol) -> None:
+        """It does not read: where answers wait without bound, who has not read for longest is cut, but for the last."""
+        self.unread[protocol] = None
+        size = sum(each.transport.get_write_buffer_size() for each in self.unread)
+        while size > _UNREAD and len(self.unread) > 1:
+            victim = next(iter(self.unread))
+            size -= victim.transport.get_write_buffer_size()
+            victim.cut()
+
     def leave(self, protocol: BoundedProtocol) -> None:
         self.connections.discard(protocol)
         self.waiting.pop(protocol, None)
+        self.unread.pop(protocol, None)
         if not self.connections:
             self.empty.set()
 
@@ -222,9 +234,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self.deadline = min(self.deadline, self.loop.time() + self.limits.write_time)
+        self.server_state.lag(self)
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.server_state.unread.pop(self, None)
         if self.phase is Phase.WHOLE:
             self.deadline = math.inf
 

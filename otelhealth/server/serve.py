@@ -24,6 +24,7 @@ if sys.platform != "win32":
     from resource import RLIMIT_NOFILE, getrlimit
 
 _BACKLOG = 1024
+_UNSENT = 131_072  # bytes that the kernel takes of an answer: by itself it copies megabytes for each of a crowd
 _REMEDIES = {
     errno.EADDRINUSE: "stop what listens there, or ",
     errno.EACCES: "take a port above 1023, or ",
@@ -77,6 +78,8 @@ class Server:
             )
         except (OSError, UnicodeError) as error:  # UnicodeError: an empty or too long label of a name
             raise OtelHealthError(f"cannot listen on {wanted}: {_reason(error)}", self._remedy(error)) from error
+        for each in self._listener.sockets:  # which those that are accepted have from it
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT)
         self.address = Address(wanted.host, self._listener.sockets[0].getsockname()[1])
         return self.address
 

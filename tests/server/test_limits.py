@@ -214,6 +214,26 @@ async def test_a_client_that_does_not_read_is_cut() -> None:
         writer.close()
 
 
+async def test_answers_that_a_crowd_does_not_read_are_bounded_together() -> None:
+    names = [f"check-{number}" for number in range(20_000)]
+    async with serving(*names) as client:
+        many = 2 * 64 * 2**20 // len((await client.ask("/health/detailed")).body)  # the kernel takes a part of each
+        crowd = []
+        for _ in range(many):
+            _, writer = await asyncio.open_connection(client.address.host, client.address.port, limit=1024)
+            writer.transport.pause_reading()  # type: ignore[attr-defined]  # every TCP transport can
+            crowd.append(writer)
+        try:
+            await until(lambda: client.server.connections == many)
+            for writer in crowd:
+                writer.write(GET.replace(b"live", b"detailed"))
+            await until(lambda: client.server.connections < many, within=20)  # each alone has 30 s
+            assert await live(client) == 200
+        finally:
+            for writer in crowd:
+                writer.transport.abort()
+
+
 async def test_when_all_places_are_taken_the_longest_waiting_goes() -> None:
     async with serving(limits={"connections": 10}) as client:
         pairs = [await asyncio.open_connection(client.address.host, client.address.port) for _ in range(10)]
