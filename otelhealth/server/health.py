@@ -13,6 +13,7 @@ from otelhealth.errors import OtelHealthError, TooOftenError
 from otelhealth.model import Served, ServiceStatus
 from otelhealth.records import BriefReport, HealthReport, LiveReport
 from otelhealth.server.answers import Answer, content_type, encode, encode_slowly, refusal
+from otelhealth.server.together import Together
 from otelhealth.telemetry.propagation import continued
 from otelhealth.units import parse_duration
 
@@ -91,10 +92,14 @@ class Details:
     def __init__(self, served: Served, clock: Clock) -> None:
         self._served = served
         self._clock = clock
+        self._reports = Together(self._report)
 
     async def report(self, request: Request) -> Answer:
+        return Answer(*await self._reports.ask(), content_type(request.scope))
+
+    async def _report(self) -> tuple[int, bytes]:
         report = self._served.report()
-        return Answer(status_code(report), await encode_slowly(report, "checks"), content_type(request.scope))
+        return status_code(report), await encode_slowly(report, "checks")
 
     async def check(self, request: Request) -> Answer:
         name = request.path_params["name"]

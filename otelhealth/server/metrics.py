@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, islice
 
 from starlette.types import Receive, Scope, Send
 
 from otelhealth.model import Exemplar, HistogramValue, MetricFamily, MetricPoint, Served
+from otelhealth.server.answers import Answer
 from otelhealth.server.names import label_name, metric_name
+from otelhealth.server.together import Together
 
 TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 OPEN_METRICS = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -129,23 +131,23 @@ def _weight(text: str) -> float:
 
 
 class Metrics:
-    """The endpoint. Streams, and lets others run in between: there may be 100,000 series."""
+    """The endpoint. Lets others run while it writes: there may be 100,000 series."""
 
     def __init__(self, served: Served) -> None:
         self._served = served
+        self._texts = Together(self._text)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         accept = ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"accept")
-        text = Text(openmetrics=_wanted(accept))
-        headers = [(b"content-type", OPEN_METRICS if text.openmetrics else TEXT), (b"cache-control", b"no-store")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        lines: list[str] = []
-        if scope["method"] != "HEAD":
-            told = await self._served.exposition()
-            for line in text.lines(told.families, told.resources):
-                lines.append(line)
-                if len(lines) >= _CHUNK:
-                    await send({"type": "http.response.body", "body": "".join(lines).encode(), "more_body": True})
-                    lines.clear()
-                    await asyncio.sleep(0)
-        await send({"type": "http.response.body", "body": "".join(lines).encode()})
+        openmetrics = _wanted(accept)
+        body = await self._texts.ask(openmetrics)
+        await Answer(200, body, OPEN_METRICS if openmetrics else TEXT)(scope, receive, send)
+
+    async def _text(self, openmetrics: bool) -> bytes:
+        told = await self._served.exposition()
+        parts: list[bytes] = []
+        lines = Text(openmetrics=openmetrics).lines(told.families, told.resources)
+        while chunk := "".join(islice(lines, _CHUNK)):
+            parts.append(chunk.encode())
+            await asyncio.sleep(0)
+        return b"".join(parts)
