@@ -39,6 +39,15 @@ class Fleet(NamedTuple):
         leader = self.leader()
         return [desk for pid, desk in self.desks.items() if pid != leader]
 
+    @property
+    def sent(self) -> int:
+        """The requests that all its workers have had together."""
+        return sum(10 * number + 1 for number in range(len(self.desks)))
+
+    def hear_of_all(self) -> None:
+        """Until each worker knows of them."""
+        eventually(lambda: all(requests_of(desk) >= self.sent for desk in self.desks.values()))
+
 
 @pytest.fixture(scope="module")
 def fleets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Fleet]]:
@@ -150,10 +159,9 @@ def test_the_past_of_a_check_is_told_by_each_worker(fleets: dict[str, Fleet], se
 
 @every_server
 def test_performance_is_that_of_the_requests_of_all_workers(fleets: dict[str, Fleet], server: str) -> None:
-    desks = fleets[server].desks
-    sent = sum(10 * number + 1 for number in range(len(desks)))
+    desks, sent = fleets[server].desks, fleets[server].sent
+    fleets[server].hear_of_all()
     for desk in desks.values():
-        eventually(lambda desk=desk: requests_of(desk) >= sent, 25)  # type: ignore[misc]  # the loop's own
         found = desk.report()["performance"]
         assert (found["requests"], found["source"]) == (sent, "application")
         assert found["error_rates"]["total_errors_24h"] == len(desks)
@@ -172,7 +180,8 @@ def test_metrics_of_each_worker_are_those_of_all(fleets: dict[str, Fleet], serve
 def test_when_the_leader_is_killed_the_next_goes_on_where_it_was(fleets: dict[str, Fleet]) -> None:
     fleet = fleets["uvicorn"]
     shop, leader, others = fleet.shop, fleet.leader(), fleet.others()
-    known, requests = stock(fleet.desks[leader]), requests_of(fleet.desks[leader])
+    fleet.hear_of_all()
+    known = stock(fleet.desks[leader])
     before = len(shop.runs())
     os.kill(leader, signal.SIGKILL)
 
@@ -185,7 +194,7 @@ def test_when_the_leader_is_killed_the_next_goes_on_where_it_was(fleets: dict[st
     assert_in_turn(shop.runs()[before - 2 :])
     assert max(gaps(shop.runs()[before - 2 :])) < 3.0  # the interval and 2 s
     assert sorted(desk.worker()["leads"] for desk in others) == [False, True]
-    assert {requests_of(desk) for desk in others} == {requests}
+    assert {requests_of(desk) for desk in others} == {fleet.sent}
     with shop.desks() as now:
         assert {desk.worker()["number"] for desk in now.values()} == {0, 1, 2}
         assert {stock(desk) for desk in now.values()} == {known}
