@@ -45,6 +45,21 @@ def test_it_serves_in_the_loop_it_is_started_in_and_again_after_a_stop(loop: str
         runner.run(main())
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_no_answer_waits_for_what_was_sent_before_it_to_be_acknowledged(loop: str, host: str) -> None:
+    async def main() -> None:
+        async with serving(listen=f"{host}:0") as client:
+            with socket.create_connection(("127.0.0.1", client.address.port)):
+                await until(lambda: client.server.connections == 1)
+                (connection,) = client.server._connections.connections  # noqa: SLF001 - it is seen there alone
+                accepted = connection.transport.get_extra_info("socket")
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        runner.run(main())
+
+
 async def test_a_taken_port_is_named_with_the_remedy() -> None:
     async with serving() as client:
         second = Server(never_asked, settings(listen=str(client.address)))
