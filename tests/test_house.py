@@ -189,3 +189,10 @@ def test_the_readme_begins_with_the_two_commands() -> None:
 def test_the_dependencies_of_the_core_stay_few() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert len(project["dependencies"]) <= 16
+
+
+def test_the_extras_can_be_installed_together() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    official = [one for extra in extras.values() for one in extra if one.startswith("opentelemetry-instrumentation")]
+    assert len({one.partition("==")[2] for one in official}) == 1, "they pin each other, and need one version"
+    assert all("==" in one for one in official)
