@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import importlib
 import os
@@ -28,6 +29,9 @@ COMMANDS = {
 
 
 WATCHING = ("run", "exec")  # those that end when they are told to
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # of the disk behind a stream
 
 
 class Command(Protocol):
@@ -61,6 +65,11 @@ def _overview() -> str:
     )
 
 
+def _write_no_more() -> None:
+    """What waits to be written would fail again at the end, with a traceback and a code of Python's own."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -79,16 +88,25 @@ def main(argv: Sequence[str] | None = None) -> int:
             command: Command = importlib.import_module(f"otelhealth.cli.{name}")
             parser = _Parser(prog=f"otelhealth {name}", description=COMMANDS[name])
             command.configure(parser)
-            return command.run(parser.parse_args(words[1:]))
+            code = command.run(parser.parse_args(words[1:]))
+            if sys.stdout is not None:  # it was closed before the start
+                sys.stdout.flush()
     except KeyboardInterrupt:  # before the command minded signals itself
         if early.heard(signal.SIGTERM):
             return 0 if name == "run" else 128 + signal.SIGTERM
         return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader (head, grep -q) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        _write_no_more()
+        code = 0
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _write_no_more()
+        print(f"otelhealth {name}: what it says cannot be written: {error.strerror}", file=sys.stderr)
+        code = 1 if name == "probe" else 3
     finally:
         gc.enable()
+    return code
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def banner(config: Config, agent: Agent, beside: str = "") -> str:
         (
             f"otelhealth {__version__} watches {config.service.name}" + (f" beside {beside}" if beside else ""),
             f"  config   {config.file or 'embedded defaults (no file found)'}",
-            f"  checks   {len(names)}: {listed}",
+            f"  checks   {len(names)}" + (f": {listed}" if names else ""),
             f"  answers  {answers}",
             *([f"  receives {agent.receiver} (OTLP/HTTP), {_onward(agent)}"] if agent.receiver else []),
             f"  exports  {exports}",

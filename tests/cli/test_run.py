@@ -266,6 +266,17 @@ def test_check_cuts_measurements_never_messages_to_the_terminal(
     assert not any("load[" in line for line in narrow)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full, the full disk of Linux")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_verdict_that_cannot_be_written_is_no_warning(unbuffered: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "otelhealth", "check", "-c", str(write(tmp_path, "")), "load"]
+    with Path("/dev/full").open("w") as full:
+        environ = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environ, check=False)
+    said = "otelhealth check: what it says cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (3, said)
+
+
 def test_check_prints_json_that_any_reader_knows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "odd_figures.py").write_text(
         "def figures():\n    return {'a': float('nan'), 'b': float('inf'), 'c': 1}\n"
