@@ -38,6 +38,8 @@ _SENTENCES = (
     ("expected ',' or", "a `[` or `{` without its end", "close it, or put a comma between the items"),
     ("while scanning a quoted scalar", "a quote without its end", "close it"),
     ("unexpected end of stream", "a quote without its end", "close it"),
+    ("found duplicate anchor", "an anchor whose name is taken above it", "give it another name"),
+    ("invalid Unicode character escape", "an escape that is no character", "write the character itself"),
     ("undefined alias", "an alias whose anchor is not defined above it", "define it with `&name` first"),
     ("but found another document", "a second document", "keep one document to a file"),
 )
@@ -206,12 +208,14 @@ def _yaml_problem(error: Exception, text: str, file: str) -> Problem:
     return place.problem("", f"not YAML: {said}")
 
 
-def tree(value: Any, place: Place) -> Node:
-    """Plain data as a tree at one place; dates and times become the texts they are in YAML."""
+def tree(value: Any, place: Place, depth: int = 0) -> Node:
+    """Plain data as a tree at one place; dates and times become the texts they are in YAML. ConfigError: too deep."""
+    if depth > MAX_DEPTH:
+        raise ConfigError([place.problem("", "nested too deeply", "flatten it")])
     if isinstance(value, Mapping):
-        return Node({str(key): tree(child, place) for key, child in value.items()}, place)
+        return Node({str(key): tree(child, place, depth + 1) for key, child in value.items()}, place)
     if isinstance(value, list | tuple):
-        return Node([tree(child, place) for child in value], place)
+        return Node([tree(child, place, depth + 1) for child in value], place)
     if isinstance(value, datetime | date | time):
         return Node(value.isoformat(), place)
     if isinstance(value, bool):

@@ -39,6 +39,8 @@ def read_toml(text: str, file: str, *, placed: bool = False) -> Node:
         said = _KEYS.sub(lambda keys: keys[1].replace("', '", "."), _PLACE.sub("", str(error)))
         sentence = f"not TOML: {said[:1].lower()}{said[1:]}"
         raise ConfigError([Place(file, line, column).problem("", sentence)]) from error
+    except ValueError as error:
+        raise ConfigError([Place(file).problem("", "a number with too many digits", "write a smaller one")]) from error
     except RecursionError as error:
         raise ConfigError([Place(file).problem("", "nested too deeply", "flatten it")]) from error
     root = tree(document, Place(file))

@@ -235,3 +235,9 @@ def test_thousands_of_wrong_words_are_all_counted_and_compared_within_bounds(
     assert (len(problems), len(said), said[-1]) == (5000, 1001, "and 4,000 more")
     assert problems[0].remedy == remedy
     assert "did you mean" not in problems[-1].remedy
+
+
+def test_data_that_holds_itself_is_refused() -> None:
+    data: dict[str, object] = {}
+    data["service"] = data
+    assert refusal(data) == "configuration: nested too deeply; flatten it"
