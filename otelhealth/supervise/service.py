@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from otelhealth.supervise.signals import ENDING
 from otelhealth.supervise.spawn import Manner, spawn
 from otelhealth.supervise.tree import below, send
 
@@ -49,6 +50,8 @@ class Service:
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, number)
+                if number in ENDING:  # one that is stopped takes no signal before it goes on
+                    os.kill(self._process.pid, signal.SIGCONT)
 
     def kill(self, spared: int | None) -> None:
         """SIGKILL to it and all below this process but `spared` with its own."""

@@ -80,6 +80,17 @@ def test_a_signal_that_comes_twice_at_once_is_passed_on_once(tmp_path: Path) -> 
         os.kill(run.pid(), signal.SIGKILL)
 
 
+def test_one_that_is_stopped_ends_as_it_wants_to(tmp_path: Path) -> None:
+    with Supervised(tmp_path, [*python(COUNTS), "SIGTERM"], {"grace": 60}) as run:
+        assert run.line() == "up"
+        os.kill(run.pid(), signal.SIGSTOP)
+        eventually(lambda: psutil.Process(run.pid()).status() == psutil.STATUS_STOPPED)
+        run.process.terminate()
+        assert run.line() == "SIGTERM"
+        os.kill(run.pid(), signal.SIGKILL)
+        assert run.end()[0] == 137
+
+
 def test_one_that_does_not_end_within_the_grace_is_killed_with_all_below_it(tmp_path: Path) -> None:
     nested = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {STUBBORN!r}]).pid); {STUBBORN}"
     with Supervised(tmp_path, python(nested), {"grace": 0.3}) as run:
