@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 from otelhealth.clock import Clock
 from otelhealth.server.answers import JSON, Answer
 from otelhealth.server.auth import Keys, foreign_origin, is_local
+from otelhealth.server.flight import Body, Flight
 from otelhealth.server.intake import Intake
 from otelhealth.server.otlp import PROTOBUF, Refusal, header, media_type, refused, taken
 from otelhealth.server.settings import AuthSettings
@@ -20,7 +21,6 @@ from otelhealth.telemetry.receiving import ReceiveLimits
 _PATHS: dict[str, SignalName] = {f"/v1/{signal}": signal for signal in SIGNALS}
 _MARK = MARK.encode()
 _ENCODINGS = (b"", b"identity", b"gzip")
-_LEAST = 4096  # bytes that any request counts for while it is being taken
 
 _NO_PATH = Refusal(404, f"there is nothing here; OTLP/HTTP goes to {', '.join(_PATHS)}")
 _NO_POST = Refusal(405, "OTLP/HTTP is sent by POST", extra=((b"allow", b"POST"),))
@@ -61,7 +61,7 @@ class Ingest:
         self._intake = intake
         self._count = count
         self._clock = clock
-        self._in_flight = 0
+        self._flight = Flight(limits.in_flight)
         self._tokens, self._filled = float(limits.rate), clock.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,24 +113,31 @@ class Ingest:
         return True
 
     async def _take(self, signal: SignalName, scope: Scope, receive: Receive) -> Refusal | None:
-        parts: list[bytes] = []
-        held = _LEAST
-        self._in_flight += held
+        body = self._flight.begin()
         try:
-            more = True
-            while more:
-                if held < self._in_flight > self._limits.in_flight:  # one alone is bounded by its size
-                    return _TOO_MUCH
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ConnectionResetError
-                parts.append(message.get("body", b""))
-                held += len(parts[-1])
-                self._in_flight += len(parts[-1])
-                more = message.get("more_body", False)
-            return await self._intake.take(_letter(signal, scope, b"".join(parts)))
+            async with body.patience:
+                content = await self._receive(body, receive)
+            return _TOO_MUCH if content is None else await self._intake.take(_letter(signal, scope, content))
+        except TimeoutError:
+            return _TOO_MUCH
         finally:
-            self._in_flight -= held
+            self._flight.end(body)
+
+    async def _receive(self, body: Body, receive: Receive) -> bytes | None:
+        """None where there is no room for it."""
+        parts: list[bytes] = []
+        more = True
+        while more:
+            if not self._flight.has_room(body):
+                return None
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionResetError
+            parts.append(message.get("body", b""))
+            self._flight.grow(body, len(parts[-1]))
+            more = message.get("more_body", False)
+        self._flight.came(body)
+        return b"".join(parts)
 
 
 def _letter(signal: SignalName, scope: Scope, body: bytes) -> Letter:

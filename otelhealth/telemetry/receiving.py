@@ -16,7 +16,8 @@ class ReceiveLimits(Bounds):
         64 * 2**20,
         ge=2**20,
         le=2**40,
-        description="All bodies together that are on their way in; further ones are told to come again.",
+        description="All bodies together that are on their way in; beyond, the slowest, else further ones, are told to "
+        "come again.",
     )
     body_size: Size = Field(
         20 * 2**20, ge=1024, le=2**30, description="Body of one request, as it comes and unpacked; as of a Collector."

@@ -134,22 +134,37 @@ async def test_more_requests_than_the_rate_are_told_to_come_again(tmp_path: Path
         await until(taken)
 
 
+HEAD = b"POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-protobuf\r\n"
+HALF = HEAD + b"content-length: 900000\r\n\r\n" + bytes(800_000)
+WHOLE = HEAD + b"content-length: 700000\r\nconnection: close\r\n\r\n" + bytes(700_000)
+
+
 async def test_more_bodies_at_once_than_there_is_room_for_are_told_to_come_again(tmp_path: Path) -> None:
-    head = b"POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-protobuf\r\n"
-    half = head + b"content-length: 900000\r\n\r\n" + bytes(800_000)
     async with taking(tmp_path, limits={"in_flight": "1MiB", "body_time": "60s"}) as to:
-        _, first = await asyncio.open_connection(to.address.host, to.address.port)
-        first.write(half)
-        await first.drain()
 
         async def refused() -> bool:
-            reply = parse(await to.send(head + b"content-length: 700000\r\nconnection: close\r\n\r\n" + bytes(700_000)))
+            _, first = await asyncio.open_connection(to.address.host, to.address.port)
+            first.write(HALF)
+            await first.drain()
+            reply = parse(await to.send(WHOLE))
+            first.transport.abort()
             return (reply.status, reply.headers.get("retry-after")) == (503, "1")
 
         await until(refused)
         assert (await to.post("traces", traces())).status == 200
-        first.close()
-        await until(lambda: to.record["requests"]["traces"] > 0)
+
+
+async def test_one_that_hardly_comes_gives_way_to_those_that_do(tmp_path: Path) -> None:
+    async with taking(tmp_path, limits={"in_flight": "1MiB", "body_time": "60s"}) as to:
+        reader, writer = await asyncio.open_connection(to.address.host, to.address.port)
+        writer.write(HALF)
+
+        async def looked_at() -> bool:
+            return parse(await to.send(WHOLE)).status == 400  # for it is no OTLP
+
+        await until(looked_at)
+        assert b" 503 " in await reader.readline()
+        writer.close()
 
 
 @pytest.mark.parametrize(
