@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -18,9 +19,15 @@ from otelhealth.inside.environment import is_watched_beside
 from otelhealth.inside.life import Life
 from otelhealth.inside.official import prepare
 from otelhealth.kinds.python import Function, as_check
+from otelhealth.telemetry.resource import FOLDER
 
 App = TypeVar("App")
 _NAME = "OTELHEALTH_SERVICE__NAME"
+_NAMED_TWICE = (
+    "service=%r names this agent alone: `otelhealth exec` records the requests of this program as those of %r; "
+    "set OTEL_SERVICE_NAME, or service.name of its configuration"
+)
+log = logging.getLogger("otelhealth")
 
 
 def instrument(  # noqa: PLR0913 - each has a default that fits
@@ -42,7 +49,8 @@ def instrument(  # noqa: PLR0913 - each has a default that fits
 
     Raises ConfigError for a bad configuration and OtelHealthError for a bad setting, at once. An agent that cannot
     start fails the application's startup. Where another agent runs the checks of the same file (`otelhealth exec`,
-    `opentelemetry-instrument`), this one runs `checks` alone.
+    `opentelemetry-instrument`), this one runs `checks` alone. Below `otelhealth exec` requests are recorded under the
+    name that it has, and `service` names this agent alone.
     """
     if instrumentation not in get_args(Instrumentation):
         raise OtelHealthError(
@@ -53,6 +61,8 @@ def instrument(  # noqa: PLR0913 - each has a default that fits
     if instrumentation == "official":
         prepare()
     environ = os.environ if service is None else {**os.environ, _NAME: service}
+    if service is not None and FOLDER in environ and (recorded := environ.get("OTEL_SERVICE_NAME", service)) != service:
+        log.warning(_NAMED_TWICE, service, recorded)
     sources = Sources()
     made = read(config, sources, environ)
     if not isinstance(config, Config | Mapping) and is_watched_beside(made.file, environ):

@@ -426,3 +426,16 @@ async def test_routes_and_middleware_can_be_put_together_by_hand() -> None:
         talk = Talk([{"type": "http.request", "body": b""}])
         await ask(app, "/ops/metrics", talk=talk)
         assert talk.status == 403
+
+
+def test_below_exec_it_is_said_that_a_name_in_the_code_is_not_that_of_the_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
+    instrumented(service="till")
+    monkeypatch.setenv("OTELHEALTH_BESIDE", str(tmp_path))
+    instrumented(service="shop")
+    assert not caplog.messages
+    instrumented(service="till")
+    assert "service='till' names this agent alone" in caplog.text
+    assert "as those of 'shop'; set OTEL_SERVICE_NAME" in caplog.text
