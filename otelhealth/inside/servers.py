@@ -83,6 +83,7 @@ def _gunicorn(module: ModuleType) -> None:
 
     @wraps(load)
     def load_traced(worker: Any) -> None:
+        _begin()
         load(worker)
         worker.asgi = traced(worker.asgi)
 
@@ -90,16 +91,15 @@ def _gunicorn(module: ModuleType) -> None:
 
 
 def _gunicorn_worker(module: ModuleType) -> None:
-    """Its master has begun nothing that its workers would share."""
-    init: Callable[..., None] = module.Worker.init_process
+    """Its master has begun nothing that its workers would share. Before they take signals, one to end is lost."""
+    load: Callable[..., None] = module.Worker.load_wsgi
 
-    @wraps(init)
-    def init_begun(worker: Any) -> None:
-        for begin in BEGINNING:
-            begin()
-        init(worker)
+    @wraps(load)
+    def begin_and_load(worker: Any) -> None:
+        _begin()
+        load(worker)
 
-    module.Worker.init_process = init_begun
+    module.Worker.load_wsgi = begin_and_load
 
 
 def _uvicorn_end(module: ModuleType) -> None:
@@ -112,6 +112,11 @@ def _uvicorn_end(module: ModuleType) -> None:
         await asyncio.to_thread(_end)
 
     module.Server.shutdown = shutdown_and_end
+
+
+def _begin() -> None:
+    for begin in BEGINNING:
+        begin()
 
 
 def _end() -> None:
