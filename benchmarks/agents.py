@@ -24,12 +24,12 @@ def http_checks(count: int, port: int, every: str) -> dict[str, Mapping[str, Any
     }
 
 
-def configuration(folder: Path, checks: Checks, receiver: int | None, listen: int = 0, *, takes: bool = False) -> Path:
+def configuration(folder: Path, checks: Checks, receiver: int | None, *, takes: bool = False) -> Path:
     """A file; JSON is YAML too."""
     otlp = {"endpoint": f"http://127.0.0.1:{receiver}"} if receiver else {}
     told = {
         "service": {"name": "bench"},
-        "server": {"listen": f"127.0.0.1:{listen}"},
+        "server": {"listen": "127.0.0.1:0"},
         "store": {"path": str(folder / "store.db")},
         "telemetry": {"otlp": otlp, "receive": "127.0.0.1:0" if takes else None},
         "checks": dict(checks),
@@ -40,24 +40,15 @@ def configuration(folder: Path, checks: Checks, receiver: int | None, listen: in
 
 
 class AgentProcess(Child):
-    """Runs until the `with` block ends; made, it answers at `url`, unless nobody waits for that."""
+    """Runs until the `with` block ends; made, it answers at `url`."""
 
-    def __init__(  # noqa: PLR0913 - each benchmark asks for some of them
-        self,
-        checks: Checks,
-        receiver: int | None,
-        *,
-        cpu: int | None = None,
-        listen: int = 0,
-        wait: bool = True,
-        takes: bool = False,
-    ) -> None:
+    def __init__(self, checks: Checks, receiver: int | None, *, cpu: int | None = None, takes: bool = False) -> None:
         self._folder = TemporaryDirectory(prefix="otelhealth-bench-")
-        file = configuration(Path(self._folder.name), checks, receiver, listen, takes=takes)
+        file = configuration(Path(self._folder.name), checks, receiver, takes=takes)
         quiet = {name: "" for name in os.environ if name.startswith(("OTEL_", "OTELHEALTH_"))}
         super().__init__("otelhealth", "run", "--log-level", "warning", "-c", str(file), cpu=cpu, environment=quiet)
         self.url = ""
-        while wait and not self.url:
+        while not self.url:
             if found := re.match(r"\s+answers\s+(http://[^/]+)", self.line()):
                 self.url = found[1]
         taking = re.match(r"\s+receives\s+http://[^:]+:(\d+)", self.line()) if takes else None
