@@ -26,16 +26,21 @@ from tests.tail.numbered import FAILING, RATE, SPANS, Count, Sender, calls_at, p
 pytestmark = pytest.mark.faults
 
 # What is killed and started anew, and after how many seconds: each is away for 30 s, for 10 s in the shortened story.
-# What is restarted holds much in that moment.
+# What is restarted holds much in that moment; what a kill of gateways or of Kafka finds is settled, for all that is not
+# marked in Kafka comes twice.
 SHORT = (
-    *((0, "kill", "edge"), (10, "start", "edge"), (12, "kill", "gateways"), (22, "start", "gateways")),
-    *((24, "kill", "kafka"), (24, "kill", "prometheus"), (29, "restart", "edge"), (34, "start", "prometheus")),
-    *((34, "restart", "careless"), (34, "start", "kafka")),
+    *((0, "kill", "edge"), (10, "start", "edge")),
+    *((12, "settle", "gateways"), (12, "kill", "gateways"), (22, "start", "gateways")),
+    *((24, "settle", "gateways"), (24, "kill", "kafka"), (24, "kill", "prometheus"), (29, "restart", "edge")),
+    *((34, "start", "prometheus"), (34, "restart", "careless"), (34, "start", "kafka")),
 )
 FULL = (
-    *((0, "kill", "edge"), (30, "start", "edge"), (40, "kill", "gateways"), (70, "start", "gateways")),
-    *((80, "kill", "kafka"), (110, "start", "kafka"), (120, "kill", "prometheus"), (150, "start", "prometheus")),
-    *((160, "kill", "edge"), (160, "kill", "gateways"), (162, "kill", "prometheus"), (175, "kill", "kafka")),
+    *((0, "kill", "edge"), (30, "start", "edge")),
+    *((40, "settle", "gateways"), (40, "kill", "gateways"), (70, "start", "gateways")),
+    *((80, "settle", "gateways"), (80, "kill", "kafka"), (110, "start", "kafka")),
+    *((120, "kill", "prometheus"), (150, "start", "prometheus")),
+    *((160, "settle", "gateways"), (160, "kill", "edge"), (160, "kill", "gateways")),
+    *((162, "kill", "prometheus"), (175, "kill", "kafka")),
     *((190, "start", "edge"), (190, "start", "gateways"), (192, "start", "prometheus")),
     *((204, "restart", "careless"), (205, "start", "kafka")),
 )
@@ -74,10 +79,12 @@ class Story:
         begun = time.monotonic()
         for second, act, name in plan:
             time.sleep(max(begun + second - time.monotonic(), 0))  # how long an outage lasts is what it is about
-            if (act, name) == ("kill", "gateways"):
+            if act == "settle":
                 until(lambda: self.oldest_waiting() < JUDGED, "judgement of all that an outage held back")
                 until(lambda: self.careless_for() > 2, "batch that a kill would cost")
                 begun = time.monotonic() - second
+                continue
+            if (act, name) == ("kill", "gateways"):
                 self.kills.append(time.time())
             for victim in self.victims(name):
                 if act != "start":
