@@ -53,6 +53,9 @@ class Resident:
         """Make the agent, give its providers to the process, and let it work."""
         if self._agent is not None:
             return True
+        if (gevent := sys.modules.get("gevent.monkey")) and gevent.is_module_patched("threading"):
+            say("this program runs without its agent: gevent has replaced its threads; start it by otelhealth exec")
+            return False
         sources = Sources()
         try:
             config = read(None, sources, os.environ)
