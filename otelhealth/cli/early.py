@@ -11,6 +11,11 @@ _MINDED = [number for name in ("SIGHUP", "SIGTERM", "SIGINT") if (number := geta
 _heard: set[int] = set()
 
 
+class _Interrupt(KeyboardInterrupt):
+    """Not a plain one: raised in a text that `exec` runs, of which dataclasses are made, that has Python end by SIGINT
+    though it was caught."""
+
+
 @contextmanager
 def minding() -> Iterator[None]:
     """Within it SIGTERM and SIGINT raise KeyboardInterrupt, and SIGHUP is remembered, until others mind them."""
@@ -34,4 +39,4 @@ def heard(number: int) -> bool:
 def _hear(number: int, _: FrameType | None) -> None:
     _heard.add(number)
     if number in (signal.SIGTERM, signal.SIGINT):
-        raise KeyboardInterrupt
+        raise _Interrupt

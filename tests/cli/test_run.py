@@ -420,6 +420,17 @@ def test_a_signal_before_it_runs_ends_it_without_a_traceback(
     assert ended in {code, 0 if module == "otelhealth.cli.hosting" else code}  # by then it may run
 
 
+def test_a_signal_while_a_dataclass_is_made_ends_it_with_a_code_too(tmp_path: Path) -> None:
+    """As all that it runs by `exec`."""
+    (tmp_path / "interrupted.py").write_text(
+        "import signal, sys\nfrom otelhealth.cli import early\n"
+        "try:\n    with early.minding():\n        exec('signal.raise_signal(signal.SIGINT)')\n"
+        "except KeyboardInterrupt:\n    sys.exit(7)\n"
+    )
+    ended = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, check=False)
+    assert ended.returncode == 7
+
+
 def test_a_hangup_while_it_starts_is_a_reload_once_it_runs(tmp_path: Path) -> None:
     write(tmp_path)
     with starting(tmp_path, ["run"], "otelhealth.errors", signal.SIGHUP) as process:
