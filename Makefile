@@ -52,7 +52,7 @@ $(VENV)/.run: $(VENV)/.venv pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.run
 	@echo "installing the development tools into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
 	@touch $@
 
 clean:  ## remove what the targets made here (the built stack stays in the cache)

@@ -7,6 +7,7 @@ import sys
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from types import ModuleType
 from typing import Any
@@ -52,10 +53,11 @@ def let_pools_end(module: ModuleType) -> None:
 
 def _let_end(reference: weakref.ref[Any]) -> None:
     """Where it has nothing left to do; one at work is killed at once, as ever."""
-    pool = reference()
-    if pool is None or pool._cache:  # noqa: SLF001 - what it is still to do
-        return
-    pool.close()
-    until = time.monotonic() + _PATIENCE
-    for each in (pool._worker_handler, *pool._pool):  # noqa: SLF001 - which `join` waits for, without a limit
-        each.join(max(0.0, until - time.monotonic()))
+    with suppress(AttributeError, AssertionError):  # a pool of another making; of another process
+        pool = reference()
+        if pool is None or pool._cache:  # noqa: SLF001 - what it is still to do
+            return
+        pool.close()
+        until = time.monotonic() + _PATIENCE
+        for each in (pool._worker_handler, *pool._pool):  # noqa: SLF001 - which `join` waits for, without a limit
+            each.join(max(0.0, until - time.monotonic()))
