@@ -40,22 +40,22 @@ def let_pools_end(module: ModuleType) -> None:
     def make_and_remember(pool: Any, *arguments: Any, **named: Any) -> None:
         make(pool, *arguments, **named)
         if not isinstance(pool, module.ThreadPool):  # at the program's end, where nobody has ended the pool
-            module.util.Finalize(pool, _let_end, (weakref.ref(pool),), exitpriority=_BEFORE_ITS_OWN)
+            there = weakref.ref(pool)
+            module.util.Finalize(pool, lambda: _let_end(there()), exitpriority=_BEFORE_ITS_OWN)
 
     @wraps(terminate)
     def let_end_and_terminate(pool: Any) -> None:
         if not isinstance(pool, module.ThreadPool):
-            _let_end(weakref.ref(pool))
+            _let_end(pool)
         terminate(pool)
 
     module.Pool.__init__, module.Pool.terminate = make_and_remember, let_end_and_terminate
 
 
-def _let_end(reference: weakref.ref[Any]) -> None:
+def _let_end(pool: Any) -> None:
     """Where it has nothing left to do; one at work is killed at once, as ever."""
-    with suppress(AttributeError, AssertionError):  # a pool of another making; of another process
-        pool = reference()
-        if pool is None or pool._cache:  # noqa: SLF001 - what it is still to do
+    with suppress(AttributeError, AssertionError):  # it is gone, or a pool of another making; of another process
+        if pool._cache:  # noqa: SLF001 - what it is still to do
             return
         pool.close()
         until = time.monotonic() + _PATIENCE
