@@ -12,7 +12,7 @@ from otelhealth.inside.compose import endpoint_of, recorded
 from otelhealth.inside.life import Life
 from otelhealth.inside.lifespan import Lifespan
 from otelhealth.inside.providers import provide
-from otelhealth.server.answers import refusal
+from otelhealth.server.responses import refusal
 
 Instrumentation = Literal["own", "official", "off"]
 _HERE = "otelhealth.service"  # in the scope of what an instrumented application is asked
@@ -63,8 +63,8 @@ class Service:
             await self.life.start_late()
         path = self._endpoint(scope)
         if path:
-            answers = self.life.agent.app if self.life.agent else _NO_AGENT
-            await answers({**scope, "path": path, "root_path": ""}, receive, send)
+            endpoints = self.life.agent.app if self.life.agent else _NO_AGENT
+            await endpoints({**scope, "path": path, "root_path": ""}, receive, send)
         else:
             await self._recorded(scope, receive, send)
 

@@ -57,9 +57,9 @@ class AgentMiddleware:
 
 def routes(agent: Agent, prefix: str = "") -> list[BaseRoute]:
     """Starlette routes for `/health*` and `/metrics`, and with a prefix `/openapi.json`, answered by an agent."""
-    answers = _Endpoints(agent, prefix)
+    endpoints = _Endpoints(agent, prefix)
     paths = ("/health", "/health/{rest:path}", "/metrics", *(("/openapi.json",) if prefix else ()))
-    return [Route(f"{prefix}{path}", answers, include_in_schema=False) for path in paths]
+    return [Route(f"{prefix}{path}", endpoints, include_in_schema=False) for path in paths]
 
 
 class _Endpoints:

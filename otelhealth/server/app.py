@@ -13,11 +13,11 @@ from starlette.routing import Route
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.model import Served
 from otelhealth.records import BriefReport, CheckRecord, GroupReport, HealthReport, History, LiveReport
-from otelhealth.server.answers import JSON, Answer, refusal
 from otelhealth.server.auth import Guard
 from otelhealth.server.health import Details, Live, brief, group
 from otelhealth.server.metrics import OPEN_METRICS, TEXT, Metrics
 from otelhealth.server.openapi import Document, Operation
+from otelhealth.server.responses import JSON, Response, refusal
 from otelhealth.server.settings import ServerSettings
 
 _probe = partial(Operation, codes=(200, 503), public=True)
@@ -72,7 +72,7 @@ _PUBLIC = frozenset(each.path for each in OPERATIONS if each.public)
 _REMEDIES = {404: "the paths are in /openapi.json", 405: "the Allow header names the methods of this path"}
 
 
-async def _refused(_request: Request, error: Exception) -> Answer:
+async def _refused(_request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: an unknown path, a wrong method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
     allow = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
@@ -80,7 +80,7 @@ async def _refused(_request: Request, error: Exception) -> Answer:
     return refusal(error.status_code, error.detail.lower(), _REMEDIES.get(error.status_code, ""), extra)
 
 
-async def _broken(_request: Request, _error: Exception) -> Answer:
+async def _broken(_request: Request, _error: Exception) -> Response:
     return refusal(500, "the agent could not answer", "the reason is in its log; please report it as a bug")
 
 

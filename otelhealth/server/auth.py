@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from otelhealth.server.answers import Answer, refusal
+from otelhealth.server.responses import Response, refusal
 from otelhealth.server.settings import AuthSettings, ServerSettings
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -155,7 +155,7 @@ class Guard:
                 return
         await self._app(scope, receive, send)
 
-    def _refuses(self, scope: Scope) -> Answer | None:
+    def _refuses(self, scope: Scope) -> Response | None:
         reading = scope["method"] in _READING
         if not reading and foreign_origin(scope):
             return _FOREIGN_PAGE

@@ -12,13 +12,13 @@ from otelhealth.clock import Clock
 from otelhealth.errors import OtelHealthError, TooOftenError
 from otelhealth.model import Served, ServiceStatus
 from otelhealth.records import BriefReport, HealthReport, LiveReport
-from otelhealth.server.answers import Answer, content_type, encode, encode_slowly, refusal
+from otelhealth.server.responses import Response, content_type, encode, encode_slowly, refusal
 from otelhealth.server.together import Together
 from otelhealth.telemetry.propagation import continued
 from otelhealth.units import parse_duration
 
 _SERVING = (ServiceStatus.HEALTHY, ServiceStatus.DEGRADED)
-MOST_RUNS = 1000  # of one history answer
+MOST_RUNS = 1000  # of one history
 
 
 def status_code(report: BriefReport | HealthReport) -> int:
@@ -35,18 +35,18 @@ class Plain:
         self._served = served
         self._clock = clock
         self._made_for: tuple[int, int, int] | None = None
-        self._answers: dict[bytes, Answer] = {}
+        self._responses: dict[bytes, Response] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         now = (self._served.revision(), int(self._clock.time()), int(self._served.uptime()))
         if now != self._made_for:
-            self._answers.clear()
+            self._responses.clear()
             self._made_for = now
         kind = content_type(scope)
-        answer = self._answers.get(kind)
-        if answer is None:
-            answer = self._answers[kind] = Answer(*self._make(now[1], now[2]), kind)
-        await answer(scope, receive, send)
+        response = self._responses.get(kind)
+        if response is None:
+            response = self._responses[kind] = Response(*self._make(now[1], now[2]), kind)
+        await response(scope, receive, send)
 
 
 class Live:
@@ -63,7 +63,7 @@ class Live:
             "timestamp": int(self._clock.time()),
             "uptime_seconds": int(self._served.uptime()),
         }
-        await Answer(200 if alive else 503, encode(report), content_type(scope))(scope, receive, send)
+        await Response(200 if alive else 503, encode(report), content_type(scope))(scope, receive, send)
 
 
 def brief(served: Served, clock: Clock) -> Plain:
@@ -94,19 +94,19 @@ class Details:
         self._clock = clock
         self._reports = Together(self._report)
 
-    async def report(self, request: Request) -> Answer:
-        return Answer(*await self._reports.ask(), content_type(request.scope))
+    async def report(self, request: Request) -> Response:
+        return Response(*await self._reports.ask(), content_type(request.scope))
 
     async def _report(self) -> tuple[int, bytes]:
         report = self._served.report()
         return status_code(report), await encode_slowly(report, "checks")
 
-    async def check(self, request: Request) -> Answer:
+    async def check(self, request: Request) -> Response:
         name = request.path_params["name"]
         record = self._served.record(name)
-        return _unknown(name) if record is None else Answer(200, encode(record), content_type(request.scope))
+        return _unknown(name) if record is None else Response(200, encode(record), content_type(request.scope))
 
-    async def history(self, request: Request) -> Answer:
+    async def history(self, request: Request) -> Response:
         name = request.path_params["name"]
         if self._served.record(name) is None:
             return _unknown(name)
@@ -118,9 +118,9 @@ class Details:
             found = await self._served.history(name, since, limit)
         except OtelHealthError as error:
             return refusal(503, error.sentence, error.remedy or "the agent's log says more of the store")
-        return Answer(200, encode(found))
+        return Response(200, encode(found))
 
-    async def run(self, request: Request) -> Answer:
+    async def run(self, request: Request) -> Response:
         name = request.path_params["name"]
         record = self._served.record(name)
         if record is None:
@@ -135,7 +135,7 @@ class Details:
             return refusal(429, error.sentence, error.remedy, wait)
         except OtelHealthError as error:
             return refusal(503, error.sentence, error.remedy)
-        return Answer(200, encode(records[name]), content_type(request.scope))
+        return Response(200, encode(records[name]), content_type(request.scope))
 
     def _since(self, text: str) -> float:
         """Unix seconds, from just these or from a duration that reaches back from now."""
@@ -155,5 +155,5 @@ def _limit(parameters: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _unknown(name: str) -> Answer:
+def _unknown(name: str) -> Response:
     return refusal(404, f"there is no check {name!r}", "the names are the keys of `checks` in /health/detailed")

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from starlette.types import Receive, Scope, Send
 
 from otelhealth.clock import Clock
-from otelhealth.server.answers import JSON, Answer
 from otelhealth.server.auth import Keys, foreign_origin, is_local
 from otelhealth.server.flight import Body, Flight
 from otelhealth.server.intake import Intake
 from otelhealth.server.otlp import PROTOBUF, Refusal, header, media_type, refused, taken
+from otelhealth.server.responses import JSON, Response
 from otelhealth.server.settings import AuthSettings
 from otelhealth.spool import Letter
 from otelhealth.spool.settings import SIGNALS, SignalName
@@ -75,8 +75,8 @@ class Ingest:
             except ConnectionResetError:
                 return  # nobody is there any more
         self._count(signal, refusal)
-        answer: Answer = taken(media) if refusal is None else refused(refusal, media)
-        await answer(scope, receive, send)
+        response: Response = taken(media) if refusal is None else refused(refusal, media)
+        await response(scope, receive, send)
 
     def _refuses(self, scope: Scope, signal: SignalName | None, media: bytes) -> Refusal | None:
         """What is wrong with a request before its body is looked at."""

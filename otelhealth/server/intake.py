@@ -41,11 +41,11 @@ class Spool(Protocol):
 class _Waiting:
     """A request, and its sender, who may be gone before it is looked at."""
 
-    __slots__ = ("answer", "given_up", "letter")
+    __slots__ = ("given_up", "letter", "refusal")
 
-    def __init__(self, letter: Letter, answer: asyncio.Future[Refusal | None]) -> None:
+    def __init__(self, letter: Letter, refusal: asyncio.Future[Refusal | None]) -> None:
         self.letter = letter
-        self.answer = answer
+        self.refusal = refusal  # None once it is kept
         self.given_up = False
 
 
@@ -77,7 +77,7 @@ class Intake:
         self._begin_round()
         try:
             async with asyncio.timeout(PATIENCE):
-                return await waiting.answer
+                return await waiting.refusal
         except TimeoutError:
             return SLOW
         finally:
@@ -89,38 +89,38 @@ class Intake:
             self._rounds.put(self._waiting[:_ROUND])
             del self._waiting[:_ROUND]
 
-    def _end_round(self, together: Sequence[_Waiting], answers: Sequence[Refusal | None]) -> None:
-        """Without answers the thread has broken down: another takes its place."""
-        for waiting, answer in zip(together, answers or [BROKEN] * len(together), strict=True):
-            if not waiting.answer.done():
-                waiting.answer.set_result(answer)
-        if not answers:
+    def _end_round(self, together: Sequence[_Waiting], refusals: Sequence[Refusal | None]) -> None:
+        """Without any, not even None, the thread has broken down: another takes its place."""
+        for waiting, refusal in zip(together, refusals or [BROKEN] * len(together), strict=True):
+            if not waiting.refusal.done():
+                waiting.refusal.set_result(refusal)
+        if not refusals:
             self.start()
         self._busy = False
         self._begin_round()
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         while together := self._rounds.get():
-            answers: Sequence[Refusal | None] = ()
+            refusals: Sequence[Refusal | None] = ()
             try:
-                answers = self._take(together)
+                refusals = self._take(together)
             finally:
-                ended = partial(self._end_round, together, answers)
+                ended = partial(self._end_round, together, refusals)
                 with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
                     loop.call_soon_threadsafe(ended)
 
     def _take(self, together: Sequence[_Waiting]) -> list[Refusal | None]:
         """Keeps what is sound with one commit."""
-        answers = [SLOW if waiting.given_up else self._refuses(waiting.letter) for waiting in together]
-        sound = [number for number, refusal in enumerate(answers) if refusal is None]
+        refusals = [SLOW if waiting.given_up else self._refuses(waiting.letter) for waiting in together]
+        sound = [number for number, refusal in enumerate(refusals) if refusal is None]
         letters = [together[number].letter for number in sound]
         for number, fits in zip(sound, self._keep(letters), strict=True):
             letter = together[number].letter
             if not fits:
-                answers[number] = FULL
+                refusals[number] = FULL
             elif letter.signal == "metrics":
                 self._follower.follow(letter)
-        return answers
+        return refusals
 
     def _refuses(self, letter: Letter) -> Refusal | None:
         try:

@@ -10,8 +10,8 @@ from itertools import accumulate, islice
 from starlette.types import Receive, Scope, Send
 
 from otelhealth.model import Exemplar, HistogramValue, MetricFamily, MetricPoint, Served
-from otelhealth.server.answers import Answer
 from otelhealth.server.names import label_name, metric_name
+from otelhealth.server.responses import Response
 from otelhealth.server.together import Together
 
 TEXT = b"text/plain; version=0.0.4; charset=utf-8"
@@ -141,7 +141,7 @@ class Metrics:
         accept = ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"accept")
         openmetrics = _wanted(accept)
         body = await self._texts.ask(openmetrics)
-        await Answer(200, body, OPEN_METRICS if openmetrics else TEXT)(scope, receive, send)
+        await Response(200, body, OPEN_METRICS if openmetrics else TEXT)(scope, receive, send)
 
     async def _text(self, openmetrics: bool) -> bytes:
         told = await self._served.exposition()

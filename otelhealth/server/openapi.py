@@ -1,4 +1,4 @@
-"""`/openapi.json`: all of it, with schemas made from the types that the answers have, so that they cannot drift."""
+"""`/openapi.json`: all of it, with schemas made from the types that the responses have, so that they cannot drift."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from starlette.types import Receive, Scope, Send
 from otelhealth.clock import Clock
 from otelhealth.model import Served
 from otelhealth.records import ErrorReport
-from otelhealth.server.answers import HEALTH_JSON, JSON, Answer, encode
 from otelhealth.server.health import MOST_RUNS
+from otelhealth.server.responses import HEALTH_JSON, JSON, Response, encode
 from otelhealth.version import __version__
 
 _PLAIN: dict[Any, str] = {
@@ -41,11 +41,11 @@ class Operation(NamedTuple):
 
     path: str
     endpoint: Callable[[Served, Clock], Any]  # makes what Starlette routes to
-    answer: type
+    response: type
     summary: str
-    codes: tuple[int, ...] = (200,)  # of `answer`
+    codes: tuple[int, ...] = (200,)  # of `response`
     refusals: tuple[int, ...] = ()
-    media: tuple[bytes, ...] = (JSON, HEALTH_JSON)  # of `answer`
+    media: tuple[bytes, ...] = (JSON, HEALTH_JSON)  # of `response`
     method: Literal["GET", "POST"] = "GET"
     parameters: tuple[str, ...] = ()
     public: bool = False
@@ -88,7 +88,7 @@ class Schemas:
             return {"type": "object", "additionalProperties": self.of(arguments[1])}
         if origin is NotRequired:
             return self.of(arguments[0])
-        assert origin in (Union, types.UnionType), origin  # noqa: S101 - no answer is made of anything else
+        assert origin in (Union, types.UnionType), origin  # noqa: S101 - no response is made of anything else
         return {"anyOf": [self.of(argument) for argument in arguments]}
 
     def _define(self, kind: Any) -> dict[str, Any]:
@@ -118,16 +118,16 @@ _REASONS = {
 
 def _described(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     refusals = operation.refusals if operation.public else (*operation.refusals, 401, 403)
-    contents = dict.fromkeys(operation.codes, (operation.media, operation.answer))
+    contents = dict.fromkeys(operation.codes, (operation.media, operation.response))
     contents |= dict.fromkeys(refusals, ((JSON,), ErrorReport))
     described: dict[str, Any] = {
         "summary": operation.summary,
         "responses": {
             str(code): {
                 "description": _REASONS[code],
-                "content": {kind.decode().partition(";")[0]: {"schema": schemas.of(answer)} for kind in media},
+                "content": {kind.decode().partition(";")[0]: {"schema": schemas.of(response)} for kind in media},
             }
-            for code, (media, answer) in sorted(contents.items())
+            for code, (media, response) in sorted(contents.items())
         },
         "security": [] if operation.public else [{"token": []}, {"password": []}, {}],
     }
@@ -158,8 +158,8 @@ class Document:
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._operations = operations
-        self._answer: Answer | None = None
+        self._response: Response | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._answer = self._answer or Answer(200, encode(document(self._operations)))
-        await self._answer(scope, receive, send)
+        self._response = self._response or Response(200, encode(document(self._operations)))
+        await self._response(scope, receive, send)

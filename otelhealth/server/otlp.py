@@ -1,15 +1,15 @@
-"""Answers of OTLP/HTTP: an empty response where a request was taken, a google.rpc.Status where it was not."""
+"""Responses of OTLP/HTTP: an empty one where a request was taken, a google.rpc.Status where it was not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from otelhealth.server.answers import JSON, Answer, encode
+from otelhealth.server.responses import JSON, Response, encode
 from otelhealth.telemetry.wire import integer, text
 
 PROTOBUF = b"application/x-protobuf"
-_TAKEN = {PROTOBUF: Answer(200, b"", PROTOBUF), JSON: Answer(200, b"{}", JSON)}
+_TAKEN = {PROTOBUF: Response(200, b"", PROTOBUF), JSON: Response(200, b"{}", JSON)}
 _CODES = {401: 16, 403: 7, 404: 5, 405: 12, 408: 4, 429: 8, 500: 13, 503: 14}  # of gRPC; 3 is an invalid argument
 _ENDED = {
     400: "this is no HTTP/1.1 request; send one at a time, without TLS",
@@ -38,17 +38,17 @@ def media_type(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     return header(headers, b"content-type").partition(b";")[0].strip().lower()
 
 
-def taken(media: bytes) -> Answer:
+def taken(media: bytes) -> Response:
     return _TAKEN[media]
 
 
-def refused(refusal: Refusal, media: bytes) -> Answer:
+def refused(refusal: Refusal, media: bytes) -> Response:
     """In the encoding of the request, in JSON where that is another."""
     code = _CODES.get(refusal.status, 3)
     extra = [*refusal.extra, *([(b"retry-after", b"%d" % refusal.wait)] if refusal.wait else [])]
     if media == PROTOBUF:
-        return Answer(refusal.status, integer(1, code) + text(2, refusal.sentence), PROTOBUF, extra)
-    return Answer(refusal.status, encode({"code": code, "message": refusal.sentence}), JSON, extra)
+        return Response(refusal.status, integer(1, code) + text(2, refusal.sentence), PROTOBUF, extra)
+    return Response(refusal.status, encode({"code": code, "message": refusal.sentence}), JSON, extra)
 
 
 def ended(status: int) -> Refusal:

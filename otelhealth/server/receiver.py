@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from otelhealth.clock import Clock
 from otelhealth.errors import OtelHealthError
 from otelhealth.records import ReceiverRecord
-from otelhealth.server.answers import Answer
 from otelhealth.server.ingest import Ingest
 from otelhealth.server.intake import Intake
 from otelhealth.server.otlp import Refusal, ended, media_type, refused
+from otelhealth.server.responses import Response
 from otelhealth.server.serve import Server
 from otelhealth.server.settings import AuthSettings
 from otelhealth.spool.settings import PROTOBUF, SIGNALS, SignalName
@@ -97,7 +97,7 @@ class Receiver:
             self._taken[signal] += 1
             instruments.received(signal, self._outcome(signal))
 
-    def _ended(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> Answer:
+    def _ended(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> Response:
         """What the connection itself refuses."""
         refusal, media = ended(status), media_type(headers)
         self._count(None, refusal)

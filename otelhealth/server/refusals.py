@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from otelhealth.server.answers import Answer, refusal
+from otelhealth.server.responses import Response, refusal
 
 _PHRASES = {
     400: "Bad Request",
@@ -18,17 +18,17 @@ _SENTENCES = {
     413: ("the body is too large", "send none: nothing here wants one"),
     431: ("the headers are too large", "send fewer and shorter ones"),
 }
-Refuse = Callable[[int, Iterable[tuple[bytes, bytes]]], Answer]  # (one of _PHRASES, the headers that came)
+Refuse = Callable[[int, Iterable[tuple[bytes, bytes]]], Response]  # (one of _PHRASES, the headers that came)
 
 
-def plainly(status: int, _headers: Iterable[tuple[bytes, bytes]]) -> Answer:
+def plainly(status: int, _headers: Iterable[tuple[bytes, bytes]]) -> Response:
     """What a client of the health endpoints is told."""
     return refusal(status, *_SENTENCES[status])
 
 
-def whole(answer: Answer) -> bytes:
+def whole(response: Response) -> bytes:
     """A refusal as it goes over the wire."""
-    status = answer.status_code
-    headers = [*answer.raw_headers, (b"connection", b"close")]
+    status = response.status_code
+    headers = [*response.raw_headers, (b"connection", b"close")]
     lines = [b"HTTP/1.1 %d %s" % (status, _PHRASES[status].encode()), *(b": ".join(pair) for pair in headers)]
-    return b"\r\n".join((*lines, b"", bytes(answer.body)))
+    return b"\r\n".join((*lines, b"", bytes(response.body)))

@@ -1,4 +1,4 @@
-"""One making of a large answer for all who ask at once: a crowd costs no more than two, and holds up nobody else."""
+"""One making of a large response for all who ask at once: a crowd costs no more than two, and holds up nobody else."""
 
 from __future__ import annotations
 

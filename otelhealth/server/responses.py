@@ -1,4 +1,4 @@
-"""JSON answers as ASGI messages: encoded once, never cached by others, errors as a sentence with its remedy."""
+"""JSON responses as ASGI messages: encoded once, never cached by others, errors as a sentence with its remedy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.responses import Response
+from starlette import responses
 from starlette.types import Receive, Scope, Send
 
 from otelhealth.plain import finite
@@ -39,8 +39,8 @@ async def encode_slowly(value: Mapping[str, Any], key: str) -> bytes:
     return b"".join((head[:-1], b"," if len(head) > 2 else b"", encode(key), b":{", b",".join(parts), b"}}"))
 
 
-class Answer(Response):
-    """One answer. May be sent any number of times."""
+class Response(responses.Response):
+    """One response. May be sent any number of times."""
 
     def __init__(self, status: int, body: bytes, content_type: bytes = JSON, extra: Headers | None = None) -> None:
         self.status_code = status
@@ -59,9 +59,9 @@ class Answer(Response):
         await send({"type": "http.response.body", "body": self.body})
 
 
-def refusal(status: int, sentence: str, remedy: str, extra: Headers | None = None) -> Answer:
+def refusal(status: int, sentence: str, remedy: str, extra: Headers | None = None) -> Response:
     """`{"error": sentence, "remedy": what to do}`."""
-    return Answer(status, encode({"error": sentence, "remedy": remedy}), JSON, extra)
+    return Response(status, encode({"error": sentence, "remedy": remedy}), JSON, extra)
 
 
 def content_type(scope: Scope) -> bytes:
