@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from starlette.types import ASGIApp
 
-from otelhealth.answers import Answers
 from otelhealth.checks import resolve
 from otelhealth.checks.base import Check
 from otelhealth.checks.registry import as_check
@@ -28,6 +27,7 @@ from otelhealth.once import chosen
 from otelhealth.records import CheckRecord, HealthReport
 from otelhealth.redaction import Redactor
 from otelhealth.reload import Reload, differing
+from otelhealth.reporter import Reporter
 from otelhealth.rounds import Rounds
 from otelhealth.server.app import create_app
 from otelhealth.server.serve import Server
@@ -80,8 +80,8 @@ class Agent:
         self._rounds = Rounds(first, clock, role, child, environ)
         self._reload = Reload(first, sources, environ, clock, self._apply, self._rounds.instruments.config_reload)
         self._receiver = _receiver(first, self._rounds, role)
-        self._answers = Answers(first, self._rounds, self.run_checks, self._reload.record, self._receiver)
-        self._app = create_app(self._answers, first.server, clock)
+        self._reporter = Reporter(first, self._rounds, self.run_checks, self._reload.record, self._receiver)
+        self._app = create_app(self._reporter, first.server, clock)
         self._server = Server(self._app, first.server)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -184,7 +184,7 @@ class Agent:
 
     def report(self) -> HealthReport:
         """What `/health/detailed` answers."""
-        return self._answers.report()
+        return self._reporter.report()
 
     def evaluate(self) -> ServiceStatus:
         """The state of the service; `unhealthy` before the agent is entered, as while it starts."""
@@ -215,7 +215,7 @@ class Agent:
             return await leader.run(names, metered=False)
         checks = chosen({state.name: state.check for state in self._rounds.board}, names)
         await asyncio.gather(*(self._rounds.scheduler.once(check.name) for check in checks if check.enabled))
-        return self._answers.records(*(check.name for check in checks))
+        return self._reporter.records(*(check.name for check in checks))
 
     async def reload(self) -> None:
         """Read the configuration file again, as on SIGHUP; a bad one keeps the old, and is said."""
@@ -244,10 +244,10 @@ class Agent:
     async def _asked(self, what: str, values: Sequence[Any]) -> Any:
         """What another worker asks of this one, which leads."""
         if what == HISTORY:
-            return await self._answers.history(*values)
+            return await self._reporter.history(*values)
         if what == RUN:
             names, metered = values
-            return await (self._answers.run_checks if metered else self.run_checks)(*names)
+            return await (self._reporter.run_checks if metered else self.run_checks)(*names)
         return None
 
     def _apply(self, old: Config, new: Config) -> None:

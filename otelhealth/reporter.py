@@ -1,4 +1,4 @@
-"""What the server asks of the agent (`model.Served`), answered from what board, telemetry and store know already."""
+"""What the server asks of the agent (`model.Served`), told from what board, telemetry and store know already."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 LIVE = "live"
 
 
-class Answers:
-    """From memory and at once, but for what can be awaited. What only the process that runs the checks can answer is
+class Reporter:
+    """From memory and at once, but for what can be awaited. What only the process that runs the checks can tell is
     asked of it."""
 
     def __init__(
