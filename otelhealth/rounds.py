@@ -36,7 +36,7 @@ from otelhealth.units import MEMORY
 from otelhealth.workers.slot import slot_beside
 
 if TYPE_CHECKING:
-    from otelhealth.workers.asks import Answer
+    from otelhealth.workers.asks import Handler
     from otelhealth.workers.leader import Leader
     from otelhealth.workers.worker import Worker
 
@@ -176,10 +176,10 @@ class Rounds:
         except (TypeError, ValueError, AttributeError) as error:
             log.warning("the counts of the last 24 h start anew: %s", error)
 
-    async def join(self, answer: Answer) -> None:
+    async def join(self, handler: Handler) -> None:
         """Run the checks, or follow the process that does; see `Worker.join`."""
         if self.worker:
-            await self.worker.join(self.lead, answer)
+            await self.worker.join(self.lead, handler)
         else:
             self.lead()
 

@@ -1,4 +1,4 @@
-"""What a worker asks of the one that runs the checks, and how that one answers."""
+"""What a worker asks of the one that runs the checks, and how that one replies."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from otelhealth.errors import OtelHealthError, TooOftenError
 from otelhealth.telemetry.propagation import carried, continued
 from otelhealth.workers.news import Draft
 
-MOST = 64  # that one worker asks, or answers, at a time
-Answer = Callable[[str, Sequence[Any]], Awaitable[Any]]  # of what, with which JSON values; its own is JSON too
+MOST = 64  # that one worker asks, or handles, at a time
+Handler = Callable[[str, Sequence[Any]], Awaitable[Any]]  # of what, with which JSON values; its reply is JSON too
 
 
 class Asks:
-    """Of one worker. `wake` lets it exchange news at once, `answer` is what others are answered by."""
+    """Of one worker. `wake` lets it exchange news at once, `handler` gives the replies to others."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
-        self.answer: Answer = _nobody
+        self.handler: Handler = _nobody
         self._wake = wake
         self._asked: dict[str, tuple[float, str]] = {}
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._heard: list[str] = []
         self._going: dict[str, asyncio.Task[None]] = {}
-        self._answers: dict[str, str] = {}
+        self._replies: dict[str, str] = {}
 
     @property
     def waits(self) -> bool:
-        """Whether an answer is to come."""
+        """Whether a reply is to come."""
         return bool(self._waiting)
 
     async def ask(self, now: float, within: float, what: str, *values: Any) -> Any:
-        """The answer; raises OtelHealthError as the other did, or TimeoutError after `within` seconds from `now`."""
+        """The reply; raises OtelHealthError as the other did, or TimeoutError after `within` seconds from `now`."""
         if len(self._waiting) >= MOST:
             raise OtelHealthError("too many ask at once", "ask again soon")
         name = uuid.uuid4().hex
@@ -51,14 +51,14 @@ class Asks:
             self._heard.append(name)
 
     def fail(self, error: OtelHealthError) -> None:
-        """Nobody is there to answer."""
+        """Nobody is there to reply."""
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(error)
 
-    def hear(self, answers: Mapping[str, str]) -> None:
-        """Answers that came."""
-        for name, text in answers.items():
+    def hear(self, replies: Mapping[str, str]) -> None:
+        """Replies that came."""
+        for name, text in replies.items():
             waiting = self._waiting.get(name)
             if waiting is not None and not waiting.done():
                 value, error = json.loads(text)
@@ -68,9 +68,9 @@ class Asks:
                     waiting.set_exception(_error(*error))
 
     def take(self, asks: Mapping[str, str]) -> None:
-        """Answer these; those that are being answered already stay."""
+        """Handle these; those that are being handled already stay."""
         for name, question in asks.items():
-            if name not in self._going and name not in self._answers and len(self._going) < MOST:
+            if name not in self._going and name not in self._replies and len(self._going) < MOST:
                 work = self._work(name, question)
                 # of its own context: it is no part of what happens to run here now
                 self._going[name] = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
@@ -78,12 +78,12 @@ class Asks:
     def tell(self, draft: Draft) -> None:
         """Add what is to be told to the others."""
         draft.asks |= self._asked
-        draft.answers |= self._answers
+        draft.replies |= self._replies
         draft.heard += self._heard
-        self._asked, self._answers, self._heard = {}, {}, []
+        self._asked, self._replies, self._heard = {}, {}, []
 
     async def close(self) -> None:
-        """Answer no more, and wait for nothing."""
+        """Handle no more, and wait for nothing."""
         self.fail(OtelHealthError("this worker stops", "ask another one"))
         going = list(self._going.values())
         for task in going:
@@ -94,11 +94,11 @@ class Asks:
         try:
             headers, what, *values = json.loads(question)
             with continued(headers):
-                answer = [await self.answer(what, values), None]
+                reply = [await self.handler(what, values), None]
         except OtelHealthError as error:
-            answer = [None, (error.sentence, error.remedy, getattr(error, "wait", None))]
-        self._answers[name] = text = json.dumps(answer, default=str)
-        self.hear({name: text})  # where this one asked, and has to answer itself by now
+            reply = [None, (error.sentence, error.remedy, getattr(error, "wait", None))]
+        self._replies[name] = text = json.dumps(reply, default=str)
+        self.hear({name: text})  # where this one asked, and has to handle it itself by now
         del self._going[name]
         self._wake()
 

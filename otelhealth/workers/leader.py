@@ -17,7 +17,7 @@ from otelhealth.workers.election import Election
 SILENT = 5.0  # s without a sign of life from which on it counts as silent
 GREETING = 2.0  # s that a worker waits at its start for what the leader knows
 LONGEST = 60.0  # s that runs which are asked for may take
-PATIENCE = 5.0  # s that an answer may take beside
+PATIENCE = 5.0  # s that a reply may take beside
 _WAIT = "the next worker runs the checks as soon as that one ends; restart it where it hangs"
 
 

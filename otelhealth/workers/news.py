@@ -18,12 +18,12 @@ class Draft:
     counts: list[Count] = field(default_factory=list)
     metrics: tuple[str, str] | None = None  # resource and families
     asks: dict[str, tuple[float, str]] = field(default_factory=dict)  # by id: until (Unix seconds), question
-    answers: dict[str, str] = field(default_factory=dict)
-    heard: list[str] = field(default_factory=list)  # ids of asks whose answers came, or come too late
+    replies: dict[str, str] = field(default_factory=dict)
+    heard: list[str] = field(default_factory=list)  # ids of asks whose replies came, or come too late
     left: bool = False  # it goes
 
     def __bool__(self) -> bool:
-        told = (self.states, self.parts, self.counts, self.metrics, self.asks, self.answers, self.heard, self.left)
+        told = (self.states, self.parts, self.counts, self.metrics, self.asks, self.replies, self.heard, self.left)
         return any(told)
 
 
@@ -33,5 +33,5 @@ class News(NamedTuple):
     states: Mapping[str, dict[str, Any] | None] = {}
     parts: Sequence[Part] = ()
     counts: Sequence[Count] | None = None  # all of the day, where they changed
-    asks: Mapping[str, str] = {}  # that wait for an answer
-    answers: Mapping[str, str] = {}
+    asks: Mapping[str, str] = {}  # that wait for a reply
+    replies: Mapping[str, str] = {}

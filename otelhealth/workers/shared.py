@@ -17,8 +17,8 @@ from otelhealth.store.rows import encoded
 from otelhealth.telemetry.windows import SLOT, SLOTS, SPAN, SPANS, Count, Part
 from otelhealth.workers.news import Draft, News
 
-VERSION = 1
-FORGOTTEN = 60.0  # s after which an ask that nobody heard the answer of is gone
+VERSION = 2
+FORGOTTEN = 60.0  # s after which an ask that nobody heard the reply to is gone
 _SCHEMA = """
 CREATE TABLE states (name TEXT PRIMARY KEY, revision INTEGER NOT NULL, snapshot TEXT) WITHOUT ROWID;
 CREATE INDEX states_by_revision ON states (revision);
@@ -29,7 +29,7 @@ CREATE TABLE counts (source TEXT NOT NULL, span INTEGER NOT NULL, requests INTEG
     PRIMARY KEY (source, span)) WITHOUT ROWID;
 CREATE TABLE metrics (worker INTEGER PRIMARY KEY, at REAL NOT NULL, resource TEXT NOT NULL, families TEXT NOT NULL);
 CREATE TABLE asks (id TEXT PRIMARY KEY, life TEXT NOT NULL, until REAL NOT NULL, question TEXT NOT NULL,
-    answer TEXT) WITHOUT ROWID;
+    reply TEXT) WITHOUT ROWID;
 """
 _ADD_COUNT = """
 INSERT INTO counts VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,
@@ -95,8 +95,8 @@ class Shared:
                 self._run("DELETE FROM metrics WHERE worker = ?", self._worker)
             for name, (until, question) in draft.asks.items():
                 self._run("INSERT INTO asks VALUES (?, ?, ?, ?, NULL)", name, self._life, until, question)
-            for name, answer in draft.answers.items():
-                self._run("UPDATE asks SET answer = ? WHERE id = ?", answer, name)
+            for name, reply in draft.replies.items():
+                self._run("UPDATE asks SET reply = ? WHERE id = ?", reply, name)
             for name in draft.heard:
                 self._run("DELETE FROM asks WHERE id = ?", name)
             if draft.asks:
@@ -135,9 +135,9 @@ class Shared:
     def _read(self) -> News:
         with self._transaction("DEFERRED"):
             counts = self._counts()
-            asks = self._run("SELECT id, question FROM asks WHERE answer IS NULL AND until > ?", self._clock.time())
-            answers = self._run("SELECT id, answer FROM asks WHERE life = ? AND answer IS NOT NULL", self._life)
-            return News(dict(self._states()), list(self._parts()), counts, dict(asks), dict(answers))
+            asks = self._run("SELECT id, question FROM asks WHERE reply IS NULL AND until > ?", self._clock.time())
+            replies = self._run("SELECT id, reply FROM asks WHERE life = ? AND reply IS NOT NULL", self._life)
+            return News(dict(self._states()), list(self._parts()), counts, dict(asks), dict(replies))
 
     def _counts(self) -> list[Count] | None:
         totals = self._run("SELECT count(*), total(requests), total(failed) FROM counts").fetchone()

@@ -19,7 +19,7 @@ from otelhealth.errors import OtelHealthError
 from otelhealth.lock import Claim
 from otelhealth.model import Exposition
 from otelhealth.telemetry.setup import Telemetry
-from otelhealth.workers.asks import Answer, Asks
+from otelhealth.workers.asks import Asks, Handler
 from otelhealth.workers.complaints import Complaints
 from otelhealth.workers.exchange import Exchange, Exchanged
 from otelhealth.workers.families import together
@@ -27,7 +27,7 @@ from otelhealth.workers.leader import Leader
 from otelhealth.workers.news import Draft
 
 THREAD = "the workers' file"  # no check has such a name
-EVERY, ALONE, SOON = 0.25, 1.0, 0.05  # s between two exchanges; of a worker alone; while an answer is to come
+EVERY, ALONE, SOON = 0.25, 1.0, 0.05  # s between two exchanges; of a worker alone; while a reply is to come
 AGAIN = 5.0  # s after which a worker that could not lead stands again
 BATCH = 100  # checks at a time, before others get their turn
 PATIENCE = 5.0  # s that the others' metrics may take
@@ -56,12 +56,12 @@ class Worker:
         self._stands_from = 0.0  # monotonic seconds
         self._complaints = Complaints()
 
-    async def join(self, lead: Callable[[], None], answer: Answer) -> None:
+    async def join(self, lead: Callable[[], None], handler: Handler) -> None:
         """Lead at once where nobody does, by `lead`; else learn what the leader knows, as soon as it is heard.
 
-        `answer` is for what the others ask while this one leads. Raises OtelHealthError as `lead` does.
+        `handler` is for what the others ask while this one leads. Raises OtelHealthError as `lead` does.
         """
-        self._lead, self._asks.answer = lead, answer
+        self._lead, self._asks.handler = lead, handler
         if not self._slot.lock.held:
             log.warning("workers share a service.instance.id: their agent was made before they were forked; %s", _MAKE)
         done = await self._turn()
@@ -195,7 +195,7 @@ class Worker:
             if not self._roster.leads:
                 self._roster.sweep()  # what is told may be old
             await asyncio.sleep(0)
-        self._asks.hear(done.news.answers)
+        self._asks.hear(done.news.replies)
 
     def _take_over(self) -> None:
         before = self._election.leader

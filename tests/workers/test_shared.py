@@ -90,7 +90,7 @@ def test_a_question_waits_until_it_is_answered_or_too_old(three: list[Shared], c
     leader, asker, other = three
     asker.write(Draft(asks={"one": (clock.time() + 5, "run db"), "two": (clock.time() + 50, "run api")}))
     assert leader.read().asks == {"one": "run db", "two": "run api"}
-    leader.write(Draft(answers={"two": "it passed"}))
+    leader.write(Draft(replies={"two": "it passed"}))
     assert asker.read()[3:] == ({"one": "run db"}, {"two": "it passed"})
     assert other.read()[3:] == ({"one": "run db"}, {})
     asker.write(Draft(heard=["two"]))
