@@ -16,7 +16,7 @@ Judge = Callable[[Response], ProbeError | None]
 
 
 def no_error_status(response: Response) -> ProbeError | None:
-    """Nothing but an answer of 2xx will do; a redirect is where data gets lost."""
+    """Nothing but a response of 2xx will do; a redirect is where data gets lost."""
     if 200 <= response.status < 300:
         return None
     return ProbeError(str(response.status), f"{response.url} answered {response.status}")
@@ -25,7 +25,7 @@ def no_error_status(response: Response) -> ProbeError | None:
 async def call(
     ctx: Context, request: Request, exchange: Exchange, judge: Judge = no_error_status
 ) -> tuple[Response, ProbeError | None]:
-    """The answer and what `judge` says of it, which also marks the span; raises ProbeError where there is none."""
+    """The response and what `judge` says of it, which also marks the span; raises ProbeError where there is none."""
     url = request.url
     attributes = {
         "http.request.method": request.method,

@@ -18,7 +18,7 @@ from otelhealth.checks.url import Url
 from otelhealth.errors import ProbeError
 
 ALPN = ("http/1.1",)
-_MOST_HEADERS = 64 * 1024  # bytes of an answer before its body; nginx and Node send and take less
+_MOST_HEADERS = 64 * 1024  # bytes of a response before its body; nginx and Node send and take less
 _REDIRECTS = {301, 302, 303, 307, 308}
 
 
@@ -39,7 +39,7 @@ class Exchange(Attempt):
         super().__init__()
         self.expires: float | None = None  # Unix seconds: the first certificate that will
         self.hops: list[Hop] = []
-        self.status: int | None = None  # of the last answer
+        self.status: int | None = None  # of the last response
         self.version = ""
 
     def attributes(self) -> dict[str, Any]:
@@ -71,21 +71,21 @@ class Exchange(Attempt):
     async def _once(self, request: Request, traceparent: str | None) -> Response:
         url = request.url
         self.status = None
-        answer = _Answer(request, self)
+        reader = _Reader(request, self)
         endpoint = Endpoint(url.host, url.port, family=request.family)
         secured = request.tls if url.scheme == "https" else None
-        transport = await dial(answer, endpoint, self, secured, ALPN if secured else ())
+        transport = await dial(reader, endpoint, self, secured, ALPN if secured else ())
         try:
             if secured is not None:
                 self._certificate(transport)
             self.enter("first_byte")
             trace = f"traceparent: {traceparent}\r\n\r\n".encode() if traceparent else b"\r\n"
             transport.write(request.head + trace + request.body)
-            await answer.whole()
-            return answer.response()
+            await reader.whole()
+            return reader.response()
         finally:
             transport.abort()
-            answer.let_go()
+            reader.let_go()
 
     def _certificate(self, transport: asyncio.Transport) -> None:
         peer = transport.get_extra_info("ssl_object")
@@ -94,8 +94,8 @@ class Exchange(Attempt):
             self.expires = expires
 
 
-class _Answer(asyncio.Protocol):
-    """Reads one answer; it is `done` when it is whole, too much, broken, or broken off."""
+class _Reader(asyncio.Protocol):
+    """Reads one response; it is `done` when it is whole, too much, broken, or broken off."""
 
     __slots__ = (
         "_body",
@@ -124,7 +124,7 @@ class _Answer(asyncio.Protocol):
         self._size = 0  # of the body
         self._idle = 0  # bytes since the last of the body: headers, trailers, chunk extensions
         self._in_head = True
-        self._framed = False  # the answer says where it ends
+        self._framed = False  # the response says where it ends
 
     def data_received(self, data: bytes) -> None:
         if self._done:
@@ -179,7 +179,7 @@ class _Answer(asyncio.Protocol):
             self._finish()
 
     def on_message_complete(self) -> None:
-        if self._in_head:  # an interim answer (1xx): the real one follows
+        if self._in_head:  # an interim response (1xx): the real one follows
             self._headers.clear()
             self._framed = False
         else:

@@ -1,4 +1,4 @@
-"""An HTTP request and its answer: what is sent, what a redirect changes of it, what came back. Holds secrets."""
+"""An HTTP request and its response: what is sent, what a redirect changes of it, what came back. Holds secrets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BODY_HEADERS = {"content-type", "content-encoding", "content-language", "conten
 class Request:
     """One request, its head rendered once. Headers and body hold secrets: there is no text form of them.
 
-    Of the answer's body `body_limit` bytes are read, and it may unpack to as many; `redirects` are followed at most.
+    Of the response's body `body_limit` bytes are read, and it may unpack to as many; `redirects` are followed at most.
     """
 
     __slots__ = ("body", "body_limit", "family", "head", "headers", "method", "redirects", "tls", "url")

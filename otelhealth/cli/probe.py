@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 DEFAULT_LISTEN = "127.0.0.1:8082"
 GOOD = ("healthy", "degraded")
-_MOST = 65536  # bytes of an answer
+_MOST = 65536  # bytes of a response
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,9 +47,9 @@ def _get(url: SplitResult, host: str, timeout: float) -> tuple[int, bytes]:
     if not re.fullmatch("[!-~]+", path + url.netloc):
         raise ValueError("a URL holds printable ASCII only")
     request = f"GET {path} HTTP/1.0\r\nhost: {url.netloc.rpartition('@')[2]}\r\n\r\n"
-    with _connection(url, host, timeout) as wire, wire.makefile("rb") as answer:
+    with _connection(url, host, timeout) as wire, wire.makefile("rb") as reader:
         wire.sendall(request.encode())
-        head, _, body = answer.read(_MOST).partition(b"\r\n\r\n")
+        head, _, body = reader.read(_MOST).partition(b"\r\n\r\n")
     if not (status := re.match(rb"HTTP/1\.[01] ([0-9]{3})\b", head)):
         raise ValueError("no answer in HTTP")
     return int(status[1]), body

@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from otelhealth.checks import resolve, tls
-from otelhealth.checks.answer import AnswerJudge, Expect, PathField
 from otelhealth.checks.base import Check, Context, Quantity, failed, passed
 from otelhealth.checks.calls import call
 from otelhealth.checks.http import ALPN, Exchange
 from otelhealth.checks.phases import days_measurement, days_quantity, phase_measurements, phase_quantities
 from otelhealth.checks.request import HeaderValue, Request, Response, header_problem
+from otelhealth.checks.response import Expect, PathField, ResponseJudge
 from otelhealth.checks.tls import TlsOptions
 from otelhealth.checks.url import HttpUrl
 from otelhealth.errors import ProbeError
@@ -83,8 +83,8 @@ class HttpCheck(Check, TlsOptions):
         )
 
     @cached_property
-    def _judge(self) -> AnswerJudge:
-        return AnswerJudge(self.expect, self.version)
+    def _judge(self) -> ResponseJudge:
+        return ResponseJudge(self.expect, self.version)
 
     async def probe(self, ctx: Context) -> CheckResult:
         exchange = Exchange()

@@ -1,7 +1,7 @@
 """The export path itself: the Collector takes OTLP, and what earlier runs of this check left behind has arrived.
 
-`fail`: every ProbeError of the wire on any link, an answer other than 2xx, and a canary (the trace of an earlier run in
-Jaeger, the check's own last_run.time in Prometheus) that is not there `within` its time.
+`fail`: every ProbeError of the wire on any link, a response other than 2xx, and a canary (the trace of an earlier run
+in Jaeger, the check's own last_run.time in Prometheus) that is not there `within` its time.
 """
 
 from __future__ import annotations
@@ -147,8 +147,8 @@ class OtlpCheck(Check, TlsOptions):
             return "first canary sent to Jaeger"
         canary = pending[0]
         url = base.under(f"/api/v3/traces/{canary.trace_id}")
-        answer = await self._ask(ctx, Exchange(), url, judge=_found_or_not)
-        if answer.status != 404:
+        response = await self._ask(ctx, Exchange(), url, judge=_found_or_not)
+        if response.status != 404:
             pending.popleft()
             measured.append(Measurement("trace_age", now - canary.sent, "s"))
             return f"the trace of {duration_text(now - canary.sent)} ago is in Jaeger"
@@ -158,10 +158,10 @@ class OtlpCheck(Check, TlsOptions):
         pending = _pending(ctx, "prometheus")
         query = f"max(otelhealth_check_last_run_time_seconds{{{self._own_labels(ctx)}}})"
         url = base.under(f"/api/v1/query?query={quote(query, safe='')}")
-        answer = await self._ask(ctx, Exchange(), url)
+        response = await self._ask(ctx, Exchange(), url)
         if not pending:
             return "first canary sent to Prometheus"
-        last = _scalar(answer)
+        last = _scalar(response)
         # The time of a run is taken a moment after its probe began, and floats lose digits on their way.
         if last is None or last < pending[0].sent - 1:
             return _late(pending, now, self.within, "metric", "Prometheus")
@@ -236,10 +236,10 @@ def _found_or_not(response: Response) -> ProbeError | None:
     return None if response.status == 404 else no_error_status(response)
 
 
-def _scalar(answer: Response) -> float | None:
+def _scalar(response: Response) -> float | None:
     """The one value of an instant query; None where the result is empty."""
     try:
-        result: Any = json.loads(answer.body)["data"]["result"]
+        result: Any = json.loads(response.body)["data"]["result"]
         return float(result[0]["value"][1]) if result else None
     except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
-        raise ProbeError("unexpected_answer", f"{answer.url} gave no Prometheus answer") from error
+        raise ProbeError("unexpected_answer", f"{response.url} gave no Prometheus answer") from error

@@ -169,7 +169,7 @@ def _said(error: Exception) -> str:
 
 
 def judged(returned: object) -> CheckResult:
-    """What a function's answer means; raises OtelHealthError for one that means nothing."""
+    """What it means that a function returns this; raises OtelHealthError where it means nothing."""
     match returned:
         case None | True:
             return CheckResult(Status.PASS)
@@ -186,15 +186,15 @@ def judged(returned: object) -> CheckResult:
     raise OtelHealthError(f"the function returned {type(returned).__name__}", _RETURNS)
 
 
-def _structured(answer: Mapping[str, Any]) -> CheckResult:
+def _structured(returned: Mapping[str, Any]) -> CheckResult:
     try:
-        status = Status(answer.get("status", Status.PASS))
+        status = Status(returned.get("status", Status.PASS))
     except ValueError as error:
-        raise OtelHealthError(f"the function returned the status {answer['status']!r}", _statuses()) from error
-    measured = _measured(answer.get("measurements") or {})
-    kind = answer.get("error_type") or (None if status is Status.PASS else f"returned_{status.value}")
+        raise OtelHealthError(f"the function returned the status {returned['status']!r}", _statuses()) from error
+    measured = _measured(returned.get("measurements") or {})
+    kind = returned.get("error_type") or (None if status is Status.PASS else f"returned_{status.value}")
     return CheckResult(
-        status, redacted(str(answer.get("message", ""))), kind, measured.measurements, answer.get("details") or {}
+        status, redacted(str(returned.get("message", ""))), kind, measured.measurements, returned.get("details") or {}
     )
 
 

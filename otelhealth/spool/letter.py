@@ -68,7 +68,7 @@ def _unpacked(body: bytes, most: int) -> bytes:
 
 
 class Content(Protocol):
-    """What is inside of requests and answers. None of it raises."""
+    """What is inside of requests and responses. None of it raises."""
 
     def count(self, letter: Letter) -> int:
         """Its items; 1 where it cannot be read."""
@@ -78,10 +78,10 @@ class Content(Protocol):
         """The same items in two requests; none where it holds a single one, or cannot be read."""
         ...
 
-    def rejected(self, content_type: str, answer: bytes) -> tuple[int, str]:
+    def rejected(self, content_type: str, response: bytes) -> tuple[int, str]:
         """(items, reason) of a partial success; (0, "") when all was taken."""
         ...
 
-    def reason(self, content_type: str, answer: bytes) -> str:
+    def reason(self, content_type: str, response: bytes) -> str:
         """What the receiver says of a refusal; "" where it says nothing."""
         ...

@@ -1,4 +1,4 @@
-"""What is inside of OTLP requests and answers, protobuf or JSON, as far as the spool asks: items, halves, refusals."""
+"""What is inside of OTLP requests and responses, protobuf or JSON, as the spool asks: items, halves, refusals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ JSON_NAMES: dict[SignalName, Sequence[tuple[str, ...]]] = {
 }
 _REJECTED = ("rejectedSpans", "rejectedDataPoints", "rejectedLogRecords")
 _UNREADABLE = (ValueError, IndexError, TypeError, AttributeError, OverflowError, RecursionError, TooLongError)
-_STEPS = 1_000  # fields of an answer that are looked at
+_STEPS = 1_000  # fields of a response that are looked at
 
 
 class OtlpContent:
@@ -59,31 +59,31 @@ class OtlpContent:
         counted = (half._replace(items=self.count(half)) for half in letters)
         return tuple(half.packed() if letter.content_encoding else half for half in counted)
 
-    def rejected(self, content_type: str, answer: bytes) -> tuple[int, str]:
-        count, said = self._rejected(content_type, answer)
+    def rejected(self, content_type: str, response: bytes) -> tuple[int, str]:
+        count, said = self._rejected(content_type, response)
         return count, self._redact(said)
 
-    def _rejected(self, content_type: str, answer: bytes) -> tuple[int, str]:
+    def _rejected(self, content_type: str, response: bytes) -> tuple[int, str]:
         if not is_json(content_type):
-            return rejected(answer)
+            return rejected(response)
         try:
-            partial = json.loads(answer).get("partialSuccess") or {}
+            partial = json.loads(response).get("partialSuccess") or {}
             count = max(int(partial.get(name, 0)) for name in _REJECTED)
             return max(0, count), str(partial.get("errorMessage", ""))
         except _UNREADABLE:
             return 0, ""
 
-    def reason(self, content_type: str, answer: bytes) -> str:
+    def reason(self, content_type: str, response: bytes) -> str:
         """Of a google.rpc.Status, which OTLP answers to a bad request; or of a short plain text."""
-        return self._redact(self._reason(content_type, answer))
+        return self._redact(self._reason(content_type, response))
 
-    def _reason(self, content_type: str, answer: bytes) -> str:
+    def _reason(self, content_type: str, response: bytes) -> str:
         try:
             if is_json(content_type):
-                return str(json.loads(answer).get("message", ""))
+                return str(json.loads(response).get("message", ""))
             if content_type.startswith("text/plain"):
-                return answer.decode(errors="replace").strip()
-            return Message(Walk(_STEPS), answer).text(2)
+                return response.decode(errors="replace").strip()
+            return Message(Walk(_STEPS), response).text(2)
         except _UNREADABLE:
             return ""
 
@@ -92,11 +92,11 @@ def is_json(content_type: str) -> bool:
     return content_type.lower().startswith("application/json")
 
 
-def rejected(answer: bytes) -> tuple[int, str]:
+def rejected(response: bytes) -> tuple[int, str]:
     """(items, reason) of a partial success in an Export*ServiceResponse; (0, "") where all was taken."""
     walk = Walk(_STEPS)
     try:
-        partial = Message(walk, Message(walk, answer).message(1))
+        partial = Message(walk, Message(walk, response).message(1))
         return partial.integer(1), partial.text(2)
     except (ValueError, TooLongError):
         return 0, ""

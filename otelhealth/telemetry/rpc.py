@@ -77,11 +77,11 @@ class GrpcSender:
 
     def _attempt(self, body: bytes, timeout: float) -> Attempt:
         try:
-            answer = self._call(body, timeout=timeout, metadata=self._metadata, compression=self._compression)
+            response = self._call(body, timeout=timeout, metadata=self._metadata, compression=self._compression)
         except grpc.RpcError as error:
             code = error.code().name
             return Attempt(Outcome(code.lower(), error.details() or code), code in _RETRYABLE)
-        count, reason = rejected(answer)
+        count, reason = rejected(response)
         return Attempt(Outcome(rejected=count, message=reason))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What a user expects of an HTTP answer, and whether it is so."""
+"""What a user expects of an HTTP response, and whether it is so."""
 
 import json
 from typing import Annotated, Any, Self
@@ -53,7 +53,7 @@ class Expect(Settings):
         return self
 
 
-class AnswerJudge:
+class ResponseJudge:
     """The expectations of one check, parsed once."""
 
     def __init__(self, expect: Expect, version: str | None = None) -> None:
