@@ -24,10 +24,10 @@ from otelhealth.errors import OtelHealthError
 from otelhealth.spool.dial import Dialler, left
 from otelhealth.spool.settings import Otlp
 
-_MAX_REPLY = 1 << 20
+_MAX_RESPONSE = 1 << 20
 
 
-class Reply:
+class Response:
     """What the receiver answered; fed by the parser."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Reply:
         self.complete = False
 
     def on_message_begin(self) -> None:
-        """Also behind an interim answer."""
+        """Also behind an interim response."""
         self.headers, self.body = {}, b""
         self.complete = self.open_ended = False
 
@@ -109,8 +109,8 @@ class Connection:
         """Who is dialled, the receiver or a proxy: `host:port`, without credentials."""
         return self._peer.netloc.rpartition("@")[2]
 
-    def post(self, body: bytes, headers: Mapping[str, str], timeout: float) -> Reply:
-        """Send and read the answer within `timeout` seconds, all included."""
+    def post(self, body: bytes, headers: Mapping[str, str], timeout: float) -> Response:
+        """Send and read the response within `timeout` seconds, all included."""
         deadline = time.monotonic() + timeout
         self.sent = False
         own = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -164,17 +164,17 @@ class Connection:
         lines = [f"CONNECT {target} HTTP/1.1", f"host: {target}"]
         lines += [f"{name}: {value}" for name, value in _proxy_authorization(proxy).items()]
         _send(raw, "\r\n".join([*lines, "", ""]).encode("latin-1"), deadline)
-        answer = b""
-        while b"\r\n\r\n" not in answer:
-            answer += _receive(raw, deadline)
-            if len(answer) > _MAX_REPLY:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += _receive(raw, deadline)
+            if len(head) > _MAX_RESPONSE:
                 raise ConnectionError("the proxy's answer is larger than 1 MiB")
-        status = answer.split(b" ", 2)[1:2]
+        status = head.split(b" ", 2)[1:2]
         if not re.fullmatch(rb"2\d\d", b"".join(status)):
             raise ConnectionError(f"the proxy answered {b' '.join(status).decode('latin-1')} to CONNECT")
 
-    def _exchange(self, connected: socket.socket, request: bytes, deadline: float) -> Reply:
-        """The connection is kept only when the answer was whole and allows it."""
+    def _exchange(self, connected: socket.socket, request: bytes, deadline: float) -> Response:
+        """The connection is kept only when the response was whole and allows it."""
         self._socket, self._busy = None, connected
         keep = False
         try:
@@ -182,19 +182,19 @@ class Connection:
                 raise ConnectionAbortedError("the spool closes")
             _send(connected, request, deadline)
             self.sent = True
-            reply = Reply()
-            parser = httptools.HttpResponseParser(reply)
-            while not (reply.complete and parser.get_status_code() >= 200):  # behind an interim answer comes another
-                data = _receive(connected, deadline, may_end=reply.open_ended and not reply.complete)
+            response = Response()
+            parser = httptools.HttpResponseParser(response)
+            while not (response.complete and parser.get_status_code() >= 200):  # behind an interim one comes another
+                data = _receive(connected, deadline, may_end=response.open_ended and not response.complete)
                 if not data:
                     break
-                reply.size += len(data)
-                if reply.size > _MAX_REPLY:
+                response.size += len(data)
+                if response.size > _MAX_RESPONSE:
                     raise ConnectionError("the answer is larger than 1 MiB")
                 self._feed(parser, data)
-            reply.status = parser.get_status_code()
-            keep = reply.lets_go_on(parser.get_http_version())
-            return reply
+            response.status = parser.get_status_code()
+            keep = response.lets_go_on(parser.get_http_version())
+            return response
         finally:
             self._busy = None
             if keep:

@@ -73,16 +73,16 @@ class Dialler:
 
 def _ask(host: str, port: int) -> Future[_Found]:
     """In a thread of its own, which nobody waits for at the end."""
-    answer: Future[_Found] = Future()
+    found: Future[_Found] = Future()
 
     def work() -> None:
         with suppress(InvalidStateError):  # aborted
             try:
-                found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             except (OSError, UnicodeError) as error:
-                answer.set_exception(error)
+                found.set_exception(error)
             else:
-                answer.set_result(found)
+                found.set_result(addresses)
 
     threading.Thread(target=work, name="otelhealth-resolve", daemon=True).start()
-    return answer
+    return found

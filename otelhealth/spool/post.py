@@ -8,7 +8,7 @@ from otelhealth.errors import one_line, redacted
 from otelhealth.spool.connection import Connection
 from otelhealth.spool.letter import GZIP, Content, Letter
 from otelhealth.spool.settings import Otlp
-from otelhealth.spool.verdict import REFUSES_GZIP, Fate, Verdict, of_error, of_reply
+from otelhealth.spool.verdict import REFUSES_GZIP, Fate, Verdict, of_error, of_response
 
 _SAID = 300  # characters of a receiver's own reason
 log = logging.getLogger("otelhealth.spool")
@@ -58,15 +58,15 @@ class Post:
         if letter.content_encoding:
             headers["content-encoding"] = letter.content_encoding
         try:
-            reply = self._connection.post(letter.body, headers, self._timeout)
+            response = self._connection.post(letter.body, headers, self._timeout)
         except OSError as error:
             return of_error(error, redacted(self._connection.peer), self._timeout)
-        kind = reply.headers.get("content-type", "")
-        if 200 <= reply.status < 300:
-            rejected, reason = self._content.rejected(kind, reply.body)
+        kind = response.headers.get("content-type", "")
+        if 200 <= response.status < 300:
+            rejected, reason = self._content.rejected(kind, response.body)
             return Verdict(Fate.SENT, said=one_line(redacted(reason), _SAID), rejected=rejected)
-        verdict = of_reply(reply)
-        reason = one_line(redacted(self._content.reason(kind, reply.body)), _SAID)
+        verdict = of_response(response)
+        reason = one_line(redacted(self._content.reason(kind, response.body)), _SAID)
         if not reason:
             return verdict
         return verdict._replace(said=f"{verdict.said} ({reason})")

@@ -1,4 +1,4 @@
-"""What an answer means for a request: delivered, to be held and sent again, to be split, or undeliverable.
+"""What a response means for a request: delivered, to be held and sent again, to be split, or undeliverable.
 
 3xx is no delivery and never followed: the official exporters take it for one, and lose.
 """
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from otelhealth.checks.tls import tls_error
-from otelhealth.spool.connection import Reply
+from otelhealth.spool.connection import Response
 
 MOST_PAUSE = 3600.0  # s that a receiver may ask for
 _HELD = frozenset({401, 403, 404, 407, 408, 429})  # of 4xx; all others mean this one request
@@ -65,22 +65,22 @@ class Verdict(NamedTuple):
     rejected: int = 0
 
 
-def of_reply(reply: Reply) -> Verdict:
-    """Of a whole answer other than 2xx."""
-    status = reply.status
+def of_response(response: Response) -> Verdict:
+    """Of a whole response other than 2xx."""
+    status = response.status
     said = f"the receiver answered {status}"
     if 300 <= status < 400:
-        where = _host(reply.headers.get("location", "")) or "not said"
+        where = _host(response.headers.get("location", "")) or "not said"
         remedy = f"set telemetry.otlp.endpoint to where it points ({where}); it is not followed"
         return Verdict(Fate.HELD, str(status), said, remedy)
-    if status == 400 and any(words in reply.body for words in _WANTS_TLS):
+    if status == 400 and any(words in response.body for words in _WANTS_TLS):
         return Verdict(
             Fate.HELD, "tls_wanted", "the receiver speaks TLS only", "write https:// in telemetry.otlp.endpoint"
         )
     if status == 413:
         return Verdict(Fate.SPLIT, "413", said, _REMEDIES[413])
     if status < 300 or status >= 500 or status in _HELD:
-        pause = min(reply.retry_after(), MOST_PAUSE)
+        pause = min(response.retry_after(), MOST_PAUSE)
         return Verdict(Fate.HELD, str(status), said, _REMEDIES.get(status, _BROKEN), pause)
     return Verdict(Fate.POISON, str(status), said, _REMEDIES.get(status, _REFUSES))
 

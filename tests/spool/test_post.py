@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from otelhealth.spool import Letter, Otlp
-from otelhealth.spool.connection import Reply
+from otelhealth.spool.connection import Response
 from otelhealth.spool.post import Post
 from otelhealth.spool.verdict import Fate, Verdict
 from otelhealth.telemetry.content import OtlpContent
@@ -124,9 +124,9 @@ def test_a_date_to_come_back_at_is_told_in_seconds(receiver: Receiver) -> None:
 
 
 def test_a_time_to_come_back_that_cannot_be_read_is_none() -> None:
-    reply = Reply()
-    reply.on_header(b"Retry-After", b"later")
-    assert reply.retry_after() == 0.0
+    response = Response()
+    response.on_header(b"Retry-After", b"later")
+    assert response.retry_after() == 0.0
 
 
 def test_a_partial_success_counts_what_was_rejected(receiver: Receiver) -> None:
