@@ -1,7 +1,8 @@
-"""Where something listens, as a user writes it: `127.0.0.1:8082`, `[::1]:0`."""
+"""Addresses: where something listens, as a user writes it (`127.0.0.1:8082`, `[::1]:0`), and those of IP."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 _HOST_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.%a-z]+)\]|(?P<host>[^\s\x00-\x1f\x7f:/\[\]]+)):(?P<port>\d{1,5})")
+Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -41,6 +43,14 @@ class Address:
 def host_port(host: str, port: int) -> str:
     """`db:5432`, `[::1]:5432`."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def ip(text: str) -> Ip | None:
+    """The address, its zone (`fe80::1%eth0`) aside; None for what is none."""
+    try:
+        return ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
 
 
 def _listenable(text: str) -> str:

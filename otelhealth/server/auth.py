@@ -6,12 +6,12 @@ import base64
 import binascii
 import hashlib
 import hmac
-import ipaddress
 import re
 from collections.abc import Collection, Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from otelhealth.address import Ip, ip
 from otelhealth.server.responses import Response, refusal
 from otelhealth.server.settings import AuthSettings, ServerSettings
 
@@ -54,12 +54,9 @@ _FOREIGN_PAGE = refusal(
 )
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _address(text: str) -> Ip | None:
     """IPv4 also where a dual-stack socket writes it as IPv6; None for anything else."""
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
+    address = ip(text)
     return getattr(address, "ipv4_mapped", None) or address
 
 
@@ -104,7 +101,7 @@ def foreign_origin(scope: Scope) -> bool:
     return any(origin.partition("://")[2] not in hosts for origin in _values(scope, b"origin"))
 
 
-def direct_client(scope: Scope) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def direct_client(scope: Scope) -> Ip | None:
     """Who asks, where no proxy stands between."""
     if scope.get("client") is None or _forwarded(name for name, _ in scope["headers"]):
         return None

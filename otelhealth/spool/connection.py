@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import httptools
 
+from otelhealth.address import host_port
 from otelhealth.checks.request import USER_AGENT
 from otelhealth.checks.tls import Tls, context
 from otelhealth.checks.url import PORTS, basic
@@ -159,8 +160,7 @@ class Connection:
         return self._secured
 
     def _tunnel(self, raw: socket.socket, proxy: SplitResult, deadline: float) -> None:
-        host = self._url.hostname or ""
-        target = f"{f'[{host}]' if ':' in host else host}:{self._url.port or 443}"
+        target = host_port(self._url.hostname or "", self._url.port or PORTS["https"])
         lines = [f"CONNECT {target} HTTP/1.1", f"host: {target}"]
         lines += [f"{name}: {value}" for name, value in _proxy_authorization(proxy).items()]
         _send(raw, "\r\n".join([*lines, "", ""]).encode("latin-1"), deadline)
