@@ -132,8 +132,7 @@ class Context:
             yield span
         except BaseException as error:
             kind = error.error_type if isinstance(error, ProbeError) else type(error).__name__
-            span.set_attribute("error.type", "timeout" if kind == "CancelledError" else kind)
-            span.set_status(StatusCode.ERROR)
+            mark_failed(span, "timeout" if kind == "CancelledError" else kind)
             raise
         finally:
             span.end()
@@ -144,6 +143,12 @@ class Context:
         if not self.propagate or not context.is_valid:
             return None
         return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+
+
+def mark_failed(span: Span, error_type: str) -> None:
+    """As the semantic conventions have it."""
+    span.set_attribute("error.type", error_type)
+    span.set_status(StatusCode.ERROR)
 
 
 class Check(Settings):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from opentelemetry.trace import StatusCode
-
-from otelhealth.checks.base import Context
+from otelhealth.checks.base import Context, mark_failed
 from otelhealth.checks.http import Exchange
 from otelhealth.checks.request import Request, Response
 from otelhealth.checks.stream import traced
@@ -38,6 +36,5 @@ async def call(
         response = await exchange.run(request, ctx.traceparent(span))
         problem = judge(response)
         if problem is not None:
-            span.set_attribute("error.type", problem.error_type)
-            span.set_status(StatusCode.ERROR)
+            mark_failed(span, problem.error_type)
     return response, problem

@@ -10,10 +10,9 @@ import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from opentelemetry.trace import Span, StatusCode
 from pydantic import Field, field_validator, model_validator
 
-from otelhealth.checks.base import Check, Context, Quantity, failed, passed
+from otelhealth.checks.base import Check, Context, Quantity, failed, mark_failed, passed
 from otelhealth.checks.resolve import literal, resolve
 from otelhealth.checks.secret import Wanted
 from otelhealth.checks.stream import Attempt, network_error, traced
@@ -118,7 +117,8 @@ class DnsCheck(Check):
             records = _records(answer, self.type)
             span.set_attribute("dns.answers", records[:20])
             problem = _problem(f"{self.query} {self.type}", self.expect, _code(answer), records)
-            _mark(span, problem)
+            if problem is not None:
+                mark_failed(span, problem.error_type)
         return answer, records, problem
 
     async def _ask(self, ctx: Context, attempt: Attempt) -> Message:
@@ -200,12 +200,6 @@ def _problem(asked: str, wanted: Expect, code: str, records: list[str]) -> Probe
         found = ", ".join(records[:5]) or "none"
         return ProbeError("unexpected_answer", f"{asked} lacks {missing[0]}, it is {found[:200]}")
     return None
-
-
-def _mark(span: Span, problem: ProbeError | None) -> None:
-    if problem is not None:
-        span.set_attribute("error.type", problem.error_type)
-        span.set_status(StatusCode.ERROR)
 
 
 def _code(answer: Message) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from opentelemetry.trace import Span, StatusCode, Tracer
+from opentelemetry.trace import Span, Tracer
 
-from otelhealth.checks.base import Check
+from otelhealth.checks.base import Check, mark_failed
 from otelhealth.model import CheckResult, Status
 from otelhealth.telemetry import names
 
@@ -34,6 +34,5 @@ class Spans:
         if result.attempts > 1:
             span.set_attribute(names.CHECK_ATTEMPTS, result.attempts)
         if result.status in (Status.FAIL, Status.UNKNOWN):
-            span.set_attribute(names.ERROR_TYPE, result.error_type or result.status.value)
-            span.set_status(StatusCode.ERROR)
+            mark_failed(span, result.error_type or result.status.value)
         span.end()
