@@ -41,7 +41,7 @@ class Empty(Rounds):
 
     runs = 0
 
-    async def beat(self, check: Check, due: float, lane: str) -> None:  # noqa: ARG002 - the scheduler's words
+    async def beat(self, check: Check, due: float) -> None:  # noqa: ARG002 - the scheduler's words
         Empty.runs += 1
 
 
@@ -50,8 +50,8 @@ class Wire(Empty):
 
     request: Request | None = None
 
-    async def beat(self, check: Check, due: float, lane: str) -> None:
-        await super().beat(check, due, lane)
+    async def beat(self, check: Check, due: float) -> None:
+        await super().beat(check, due)
         if self.request is None:
             self.request = Request("GET", Url.parse(str(check.url)))  # type: ignore[attr-defined]  # all are http
         await Exchange().run(self.request, TRACEPARENT)
@@ -64,16 +64,16 @@ class Probed(Empty):
         super().__init__(config, clock, *more)
         self.runner = Runner(clock, self.threads, Surroundings(), trace.NoOpTracer())
 
-    async def beat(self, check: Check, due: float, lane: str) -> None:
-        await super().beat(check, due, lane)
+    async def beat(self, check: Check, due: float) -> None:
+        await super().beat(check, due)
         await self.runner.run(check, trace.INVALID_SPAN)
 
 
 class Traced(Empty):
     """Root and CLIENT span, encoded."""
 
-    async def beat(self, check: Check, due: float, lane: str) -> None:
-        await super().beat(check, due, lane)
+    async def beat(self, check: Check, due: float) -> None:
+        await super().beat(check, due)
         await self.spanned(check, due)
 
     async def spanned(self, check: Check, due: float) -> CheckResult:
@@ -86,7 +86,7 @@ class Traced(Empty):
 class Judged(Traced):
     """The state moves, the series count."""
 
-    async def beat(self, check: Check, due: float, lane: str) -> None:  # noqa: ARG002 - the scheduler's words
+    async def beat(self, check: Check, due: float) -> None:
         Empty.runs += 1
         result = await self.spanned(check, due)
         state = self.board.states[check.name]
@@ -101,9 +101,9 @@ class Judged(Traced):
 class Kept(Rounds):
     """All of it."""
 
-    async def beat(self, check: Check, due: float, lane: str) -> None:
+    async def beat(self, check: Check, due: float) -> None:
         Empty.runs += 1
-        await super().beat(check, due, lane)
+        await super().beat(check, due)
 
 
 DEPTHS: dict[str, type[Rounds]] = {

@@ -92,7 +92,7 @@ class Rounds:
 
         return Worker(Path(self.store.path), slot, self.roster, self.telemetry, self.clock)
 
-    async def beat(self, check: Check, due: float, _lane: str) -> None:
+    async def beat(self, check: Check, due: float) -> None:
         """One run, from due (monotonic seconds) to told."""
         root = self.telemetry.spans.start_run(check, self.clock.monotonic() - due)
         result = await self.runner.run(check, root)

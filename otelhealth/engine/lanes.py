@@ -10,7 +10,7 @@ from typing import NamedTuple
 from otelhealth.engine.schedule import Entry
 
 FAST, SLOW, THREAD = "fast", "slow", "thread"
-Start = Callable[[Entry, float, str], None]
+Start = Callable[[Entry, float], None]
 
 
 class Limits(NamedTuple):
@@ -61,7 +61,7 @@ class Lane:
 
 
 class Lanes:
-    """Starts each submitted run by `start(entry, due, lane)`, at once or when there is room."""
+    """Starts each submitted run by `start(entry, due)`, at once or when there is room."""
 
     def __init__(self, start: Start, limits: Limits) -> None:
         self._start = start
@@ -122,6 +122,6 @@ class Lanes:
         lane.enter(entry)
         entry.stage = "running"
         entry.run += 1
-        self._start(entry, due, lane.name)
+        self._start(entry, due)
         if lane is self.fast:
             self._begun.append((entry.begun, entry.run, entry))

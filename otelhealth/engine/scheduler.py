@@ -23,12 +23,12 @@ LONGEST = 1.0  # s: the longest sleep, so that a jump of the wall clock is seen
 BATCH = 200  # starts in one tick, so that the loop breathes in between
 CLOSING = 2.0  # s that cancelled runs have to close what they opened
 
-Beat = Callable[[Check, float, str], Coroutine[Any, Any, object]]
+Beat = Callable[[Check, float], Coroutine[Any, Any, object]]
 log = logging.getLogger("otelhealth.scheduler")
 
 
 class Scheduler:
-    """Calls `beat(check, due, lane)` for each check on its schedule; `due` in seconds of `clock.monotonic()`.
+    """Calls `beat(check, due)` for each check on its schedule; `due` in seconds of `clock.monotonic()`.
 
     Runs of one check never overlap. What it sees it tells: `lag(lane, seconds)` at each start, `skipped(reason, runs)`
     with the reason `overlap` (its last run still goes or waits) or `missed` (passed over in a stall or clock jump),
@@ -201,11 +201,11 @@ class Scheduler:
             self._skipped("missed", timetable.missed)
             timetable.missed = 0
 
-    def _start(self, entry: Entry, due: float, lane: str) -> None:
+    def _start(self, entry: Entry, due: float) -> None:
         entry.begun = self._clock.monotonic()
-        self._lag(lane, max(0.0, entry.begun - due))
+        self._lag(entry.lane, max(0.0, entry.begun - due))
         around, entry.around = entry.around or self._context.copy(), None
-        entry.task = task = asyncio.get_running_loop().create_task(self._beat(entry.check, due, lane), context=around)
+        entry.task = task = asyncio.get_running_loop().create_task(self._beat(entry.check, due), context=around)
         task.add_done_callback(partial(self._ended_run, entry), context=self._context)
 
     def _ended_run(self, entry: Entry, task: asyncio.Task[object]) -> None:

@@ -15,10 +15,10 @@ class Started:
         self.names: list[str] = []
         self.lanes = Lanes(self.start, limits)
 
-    def start(self, entry: Entry, due: float, lane: str) -> None:
+    def start(self, entry: Entry, due: float) -> None:
         assert due <= self.now
         entry.begun = self.now
-        self.names.append(f"{entry.check.name} {lane}")
+        self.names.append(f"{entry.check.name} {entry.lane}")
 
     def submit(self, *names: str, tier: int = 2, slow: bool = False) -> list[Entry]:
         entries = [Entry(sample(name, tier=tier)) for name in names]

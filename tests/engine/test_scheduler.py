@@ -37,9 +37,8 @@ class Watched:
             woke=self.woken.append,
         )
 
-    async def beat(self, check: Check, due: float, lane: str) -> None:
+    async def beat(self, check: Check, due: float) -> None:
         assert due <= time.monotonic()
-        assert lane in ("fast", "slow")
         self.runs[check.name] += 1
         try:
             if self._act:
@@ -254,7 +253,7 @@ async def test_a_jump_of_the_wall_clock_is_told() -> None:
     clock = ManualClock()
     jumps: list[float] = []
 
-    async def beat(_check: Check, _due: float, _lane: str) -> None:
+    async def beat(_check: Check, _due: float) -> None:
         return
 
     scheduler = Scheduler(beat, clock, jumped=jumps.append)
@@ -270,7 +269,7 @@ async def test_a_stall_is_told_as_missed_runs() -> None:
     clock = ManualClock()
     skipped: Counter[str] = Counter()
 
-    async def beat(_check: Check, _due: float, _lane: str) -> None:
+    async def beat(_check: Check, _due: float) -> None:
         return
 
     scheduler = Scheduler(beat, clock, skipped=lambda reason, count: skipped.update({reason: count}))
