@@ -16,9 +16,6 @@ class Groups:
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
 
-    def __contains__(self, group: str) -> bool:
-        return group in self._members
-
     def join(self, check: Check) -> None:
         if check.enabled:
             for group in check.groups:
