@@ -23,6 +23,7 @@ from otelhealth.model import CheckResult, StateChange, Status
 from otelhealth.store import Keep, Store, StoreSettings, default_path, writer
 from otelhealth.store.backlog import MOST_RUNS
 from otelhealth.store.writer import LATEST
+from tests.disk import full
 from tests.waiting import until
 
 NOW = 1_700_000_000.0
@@ -131,7 +132,7 @@ async def test_two_processes_on_one_file_are_refused_with_the_remedy(tmp_path: P
 
 async def test_a_store_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OtelHealthError, match=r"cannot be made: .*; make its folder writable, or set .store.path."):
+    with pytest.raises(OtelHealthError, match=r"cannot be made or used: File exists; make its folder writable"):
         Store(tmp_path / "file" / "s.db").open()
 
 
@@ -304,9 +305,37 @@ asyncio.run(main())
         subprocess.run, [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
     lines = ended.stdout.splitlines()
-    assert lines[0].startswith("the store cannot be written (")
+    assert lines[0].startswith(f"the store {tmp_path}/s.db cannot be written (")
     assert lines[1:] == ["the store can be written again; 0 runs were dropped so far", "dropped 0"]
     assert rows(tmp_path / "s.db", "SELECT count(*) FROM runs") == [(3000,)]
+
+
+@pytest.mark.parametrize("kept", ["a new store", "a store that is there"])
+async def test_a_full_disk_at_the_start_is_said_once_and_written_to_when_it_has_room(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    monkeypatch.setattr(writer, "RETRY", 0.05)
+    path = tmp_path / "s.db"
+    if kept == "a store that is there":
+        async with opened(path) as store:
+            store.run(run(NOW - 1), {"status": "pass"})
+    store = Store(path, clock=ManualClock(NOW))
+    with full():
+        assert store.open() == ({}, {})
+        store.change(change())
+        store.run(run())
+        with pytest.raises(OtelHealthError, match="the store cannot be read: its disk refuses it"):
+            await store.history("db", 0, 9)
+        problem = store.record()["problem"]
+    assert problem
+    await until(lambda: store.record()["problem"] is None)
+    started = [one["started"] for one in (await store.history("db", 0, 9))["runs"]]
+    assert started == ([NOW, NOW - 1] if kept == "a store that is there" else [NOW])
+    assert store.record()["problem"] is None
+    await store.close()
+    assert caplog.text.count("cannot be opened (") == 1
+    assert caplog.text.count("the store can be written again") == 1
+    assert rows(path, "SELECT count(*) FROM changes") == [(1,)]
 
 
 async def test_old_runs_and_changes_are_pruned_in_small_steps(tmp_path: Path) -> None:

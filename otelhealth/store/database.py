@@ -1,7 +1,8 @@
-"""The store's SQLite file: its tables, lock, writing, pruning and reading. Used by one thread at a time."""
+"""The store's SQLite file: its lock, writing and pruning. Used by one thread at a time."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
@@ -13,30 +14,19 @@ from otelhealth.damage import identity, is_corrupt, move_aside
 from otelhealth.errors import OtelHealthError
 from otelhealth.lock import Lock
 from otelhealth.records import History, RenewalRecord
+from otelhealth.store import tables
 from otelhealth.store.backlog import Batch
 from otelhealth.store.hours import Hours
-from otelhealth.store.rows import change_record, change_row, decoded, encoded, run_record, run_row
+from otelhealth.store.rows import change_row, decoded, encoded, run_row
 
 PRUNE = 50  # rows at least that a write may prune, besides twice what it wrote
-VERSION = 1
-_SCHEMA = """
-CREATE TABLE checks (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE states (name TEXT PRIMARY KEY, at REAL NOT NULL, snapshot TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE runs (id INTEGER PRIMARY KEY, check_id INTEGER NOT NULL, started REAL NOT NULL, status INTEGER NOT NULL,
-    duration REAL NOT NULL, message TEXT NOT NULL, error_type TEXT, trace BLOB);
-CREATE INDEX runs_of_check ON runs (check_id, started);
-CREATE TABLE changes (id INTEGER PRIMARY KEY, check_id INTEGER NOT NULL, since REAL NOT NULL, at REAL NOT NULL,
-    previous INTEGER NOT NULL, status INTEGER NOT NULL, message TEXT NOT NULL, error_type TEXT, trace BLOB);
-CREATE INDEX changes_of_check ON changes (check_id, at);
-CREATE TABLE hours (check_id INTEGER NOT NULL, hour INTEGER NOT NULL, passed INTEGER NOT NULL, warned INTEGER NOT NULL,
-    failed INTEGER NOT NULL, unknown INTEGER NOT NULL, seconds REAL NOT NULL,
-    PRIMARY KEY (check_id, hour)) WITHOUT ROWID;
-CREATE TABLE counters (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
 _PRUNE = {  # oldest rows first, a few at a time; the last parameter is how many
     "runs": "DELETE FROM runs WHERE id IN (SELECT id FROM runs ORDER BY id LIMIT ?2) AND started < ?1",
     "changes": "DELETE FROM changes WHERE id IN (SELECT id FROM changes ORDER BY id LIMIT ?2) AND at < ?1",
 }
+# what a disk that is full, broken or read-only says: it may take the store later
+_FOR_NOW = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+_FOR_NOW_SQLITE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 _REMEDY = "make its folder writable, or set `store.path` (`:memory:` keeps nothing)"
 log = logging.getLogger("otelhealth.store")
 
@@ -55,12 +45,13 @@ class Database:
         self._ids: dict[str, int] = {}
         self._new: list[str] = []  # names whose ids the present transaction made
         self._hours = Hours(history, clock)
+        self._usable = False  # whether it is open
 
     def open(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-        """See `Store.open`."""
-        if isinstance(self._path, Path):
-            self._make(self._path)
+        """See `Store.open`. Raises sqlite3.OperationalError where the disk refuses it for now."""
         try:
+            if isinstance(self._path, Path):
+                self._make(self._path)
             try:
                 return self._connect()
             except sqlite3.Error as error:
@@ -68,13 +59,18 @@ class Database:
                     raise
                 self.set_aside(error)
                 return {}, {}
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             self._release()
-            raise OtelHealthError(f"the store {self._path} cannot be used: {error}", _REMEDY) from error
+            if _is_for_now(error):
+                raise sqlite3.OperationalError(str(error)) from error
+            sentence = f"the store {self._path} cannot be made or used: {getattr(error, 'strerror', None) or error}"
+            raise OtelHealthError(sentence, _REMEDY) from error
 
     def write(self, batch: Batch) -> None:
         """One transaction, a little pruning in it. Raises sqlite3.Error, and then nothing of it is written."""
-        if isinstance(self._path, Path) and identity(self._path) != self._files[0]:
+        if not self._usable:
+            self._open_late()
+        elif isinstance(self._path, Path) and identity(self._path) != self._files[0]:
             self._go_on_without(self._path)
         if self._hours.due:
             self._hours.write(self._connection)
@@ -98,27 +94,25 @@ class Database:
 
     def history(self, name: str, since: float, limit: int) -> History:
         """See `Store.history`."""
-        runs = self._connection.execute(
-            "SELECT started, status, duration, message, error_type, trace FROM runs WHERE started >= ? AND check_id = "
-            "(SELECT id FROM checks WHERE name = ?) ORDER BY started DESC LIMIT ?",
-            (since, name, limit),
-        )
-        changes = self._connection.execute(
-            "SELECT at, since, previous, status, message FROM changes WHERE at >= ? AND check_id = "
-            "(SELECT id FROM checks WHERE name = ?) ORDER BY at DESC, id DESC LIMIT ?",
-            (since, name, limit),
-        )
-        return History(
-            name=name, runs=[run_record(row) for row in runs], changes=[change_record(row) for row in changes]
-        )
+        if not self._usable:
+            raise sqlite3.OperationalError("its disk refuses it")
+        return tables.history(self._connection, name, since, limit)
 
     def set_aside(self, error: sqlite3.Error) -> None:
-        """Move the damaged file away and start a new one. Raises sqlite3.Error where that fails."""
+        """Move the damaged file away and start a new one. Raises sqlite3.Error or OSError where that fails."""
+        self._usable = False
         self._connection.close()
         aside = move_aside(Path(self._path), self._clock.time())
         if isinstance(self._path, Path):
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         self._begin_again(f"is damaged ({error}); it is now {aside}, a new one starts")
+
+    def _open_late(self) -> None:
+        """What it kept of earlier is older than what is known by now. Raises sqlite3.OperationalError."""
+        try:
+            self.open()
+        except OtelHealthError as error:
+            raise sqlite3.OperationalError(str(error)) from error
 
     def _go_on_without(self, path: Path) -> None:
         """Somebody deleted or replaced the file that is open. Raises sqlite3.Error where there can be no other."""
@@ -130,8 +124,9 @@ class Database:
         self._release()
         try:
             self._make(path)
-        except OtelHealthError as error:
-            raise sqlite3.OperationalError(error.sentence) from error
+        except (OSError, OtelHealthError) as error:
+            self._release()
+            raise sqlite3.OperationalError(str(error)) from error
         how, next_one = ("replaced", "the other one goes on") if there else ("deleted", "a new one starts")
         self._begin_again(f"was {how} while it was used; {next_one}")
 
@@ -147,42 +142,36 @@ class Database:
     def close(self) -> None:
         """Write the last hours and let go of the file; what fails now is only said."""
         try:
-            self._hours.write(self._connection)
-            self._connection.close()
+            if self._usable:
+                self._hours.write(self._connection)
+                self._connection.close()
         except sqlite3.Error as error:
             log.error("the store %s was not closed well: %s", self._path, error)  # noqa: TRY400 - the sentence is enough
         self._release()
 
     def _make(self, path: Path) -> None:
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            assert self._lock is not None  # noqa: S101 - a file has one
-            if not self._lock.take():
-                raise OtelHealthError(
-                    f"the store {path} is used by another otelhealth process (pid {self._lock.owner})",
-                    "stop that one, or give this one its own `store.path` or `service.name`",
-                )
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        except OSError as error:
-            self._release()
-            raise OtelHealthError(f"the store {path} cannot be made: {error.strerror}", _REMEDY) from error
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        assert self._lock is not None  # noqa: S101 - a file has one
+        if not self._lock.take():
+            raise OtelHealthError(
+                f"the store {path} is used by another otelhealth process (pid {self._lock.owner})",
+                "stop that one, or give this one its own `store.path` or `service.name`",
+            )
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
     def _connect(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
         self._connection = sqlite3.connect(self._path, check_same_thread=False, timeout=10)
-        # nobody waits for the disk while a new file is made: one that breaks meanwhile is set aside as damaged
-        for pragma in ("synchronous = OFF", "journal_mode = WAL", "journal_size_limit = 16777216"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise sqlite3.NotSupportedError(f"it was written by a newer otelhealth (format {version})")
-        if version == 0:
-            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._ids.update((name, number) for number, name in self._connection.execute("SELECT id, name FROM checks"))
-        states = self._connection.execute("SELECT name, snapshot FROM states")
-        counters = self._connection.execute("SELECT key, value FROM counters")
+        try:
+            tables.prepare(self._connection)
+            self._ids.update((name, number) for number, name in self._connection.execute("SELECT id, name FROM checks"))
+            states = decoded(self._connection.execute("SELECT name, snapshot FROM states"))
+            counters = decoded(self._connection.execute("SELECT key, value FROM counters"))
+        except BaseException:
+            self._connection.close()
+            raise
         self._files = [identity(Path(f"{self._path}{suffix}")) for suffix in ("", "-wal")]
-        return decoded(states), decoded(counters)
+        self._usable = True
+        return states, counters
 
     def _prune(self, now: float, rows: int) -> None:
         for table, age in self._ages.items():
@@ -209,3 +198,9 @@ class Database:
     def _release(self) -> None:
         if self._lock:
             self._lock.release()
+
+
+def _is_for_now(error: OSError | sqlite3.Error) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _FOR_NOW
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _FOR_NOW_SQLITE

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.damage import is_corrupt
@@ -27,6 +27,11 @@ from otelhealth.units import MEMORY
 T = TypeVar("T")
 LATEST = 10.0  # s that a row waits for others: each write wakes a thread and touches six pages
 RETRY = 5.0  # s until a write that failed is tried again
+_UNWRITABLE = "the store %s cannot be written (%s); tried again every %g s"
+_UNOPENED = (
+    "the store %s cannot be opened (%s): what was kept is not known, and what comes waits in memory; make room on its "
+    "disk or repair it, or set `store.path`; tried again every %g s"
+)
 log = logging.getLogger("otelhealth.store")
 
 
@@ -54,9 +59,13 @@ class Store:
         """Open or make the file and start writing; gives the kept states and counters by name.
 
         Raises OtelHealthError where another process has it, or it can neither be read nor made. A damaged file is
-        moved aside, and said loudly.
+        moved aside, and said loudly; so is a disk that is full, broken or read-only, which is tried again and again.
         """
-        kept = self._database.open()
+        try:
+            kept = self._database.open()
+        except sqlite3.OperationalError as error:
+            kept = {}, {}
+            self._fail(error, _UNOPENED)
         self._thread = threading.Thread(target=self._write_on, name="otelhealth-store", daemon=True)
         self._thread.start()
         return kept
@@ -207,26 +216,24 @@ class Store:
 
     def _repair(self, error: sqlite3.Error, batch: Batch) -> bool:
         """After a write that failed: whether to go on at once."""
-        if isinstance(error, sqlite3.OperationalError):
-            self._waiting.put_back(batch)
-            self._say_failing(error)
-            return False
-        if not is_corrupt(error):
+        if not isinstance(error, sqlite3.OperationalError) and not is_corrupt(error):
             log.error("the store refused %d runs, which are dropped: %s", len(batch.runs), error)
             self._waiting.dropped += len(batch.runs)
             return True
         self._waiting.put_back(batch)
+        if not is_corrupt(error):
+            return self._fail(error)
         try:
             self._database.set_aside(error)
         except (sqlite3.Error, OSError) as again:
-            self._say_failing(again)
-            return False
+            return self._fail(again)
         return True
 
-    def _say_failing(self, error: Exception) -> None:
+    def _fail(self, error: Exception, sentence: str = _UNWRITABLE) -> Literal[False]:
         if not self._problem:
-            log.error("the store cannot be written (%s); tried again every %g s", error, RETRY)
+            log.error(sentence, self.path, error, RETRY)
         self._problem = str(error)
+        return False
 
 
 def _settle(answer: asyncio.Future[T], question: Callable[[], T]) -> None:
