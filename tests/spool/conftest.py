@@ -28,7 +28,7 @@ def opened(receiver: Receiver, tmp_path: Path) -> Iterator[Open]:
         in_memory: bool = False,
         slot: int = 0,
         clock: Clock = SYSTEM,
-        timeout: str = "3s",
+        timeout: str = "30s",
         endpoint: str = "",
         **settings: object,
     ) -> Spool:

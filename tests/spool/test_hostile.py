@@ -24,7 +24,7 @@ from otelhealth.telemetry.sender import Outcome
 LETTER = Letter("traces", b"x", items=1)
 
 
-def post(endpoint: str, timeout: str = "900ms") -> Post:
+def post(endpoint: str, timeout: str = "30s") -> Post:
     return Post(Otlp.model_validate({"endpoint": endpoint, "timeout": timeout}), OtlpContent())
 
 
