@@ -59,7 +59,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
 
-    def until(self, text: str, within: float = 15.0) -> None:
+    def until(self, text: str, within: float = 30.0) -> None:
         """Until it has shown `text`, which is then taken as read."""
         end = time.monotonic() + within
         while text not in self.seen:
@@ -136,7 +136,12 @@ def test_a_new_window_size_reaches_the_command(terminal: Callable[..., Terminal]
 def test_a_terminal_that_goes_away_leaves_nothing_behind(terminal: Callable[..., Terminal], tmp_path: Path) -> None:
     shown = terminal("import signal; print('up'); signal.pause()")
     shown.until("up\r\n")
-    lines = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
-    pids = [lines[0]["companion"], lines[-1]["pid"]]
+    pids = eventually(lambda: found if len(found := pids_told(tmp_path / "told")) == 2 else None)
     os.kill(shown.pid, signal.SIGHUP)
     assert all(eventually(gone(pid)) for pid in pids)
+
+
+def pids_told(file: Path) -> list[int]:
+    """Of the companion and, once that knows it, of the command."""
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    return [line[key] for line in lines for key in ("companion", "pid") if line.get(key)]
