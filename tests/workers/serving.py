@@ -121,5 +121,5 @@ class Shop(Server):
     def runs(self) -> list[Run]:
         """All runs of the check so far."""
         file = self.folder / "runs"
-        lines = file.read_text().splitlines() if file.exists() else []
+        lines = file.read_text().rpartition("\n")[0].splitlines() if file.exists() else []
         return [Run(float(at), int(pid), held == "True") for at, pid, held in map(str.split, lines)]
