@@ -59,9 +59,9 @@ class Rounds:
         self.leads = asyncio.Event()
         self.store = _store(config.store, config.service.name, clock, role, environ)
         self.redact = Redactor(config.secrets)
-        kept, several = self.store.path != MEMORY, role != "agent"
-        slot = slot_beside(Path(self.store.path)) if several and kept else None
-        identity = config.identity(role, slot.number if slot else 0, "" if kept or not several else uuid4().hex)
+        several = role != "agent"
+        slot = slot_beside(Path(self.store.path)) if several and self.store.path != MEMORY else None
+        identity = config.identity(role, slot.number if slot else 0, "" if slot or not several else uuid4().hex)
         self.telemetry = Telemetry.prepare(
             config.telemetry, identity, clock, environ, store=self.store.path, redact=self.redact
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sqlite3
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from otelhealth.clock import Clock
-from otelhealth.damage import identity, is_corrupt, move_aside
+from otelhealth.damage import identity, is_corrupt, move_aside, refuses_for_now
 from otelhealth.errors import OtelHealthError
 from otelhealth.lock import Lock
 from otelhealth.records import History, RenewalRecord
@@ -24,9 +23,6 @@ _PRUNE = {  # oldest rows first, a few at a time; the last parameter is how many
     "runs": "DELETE FROM runs WHERE id IN (SELECT id FROM runs ORDER BY id LIMIT ?2) AND started < ?1",
     "changes": "DELETE FROM changes WHERE id IN (SELECT id FROM changes ORDER BY id LIMIT ?2) AND at < ?1",
 }
-# what a disk that is full, broken or read-only says: it may take the store later
-_FOR_NOW = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
-_FOR_NOW_SQLITE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 _REMEDY = "make its folder writable, or set `store.path` (`:memory:` keeps nothing)"
 log = logging.getLogger("otelhealth.store")
 
@@ -61,7 +57,7 @@ class Database:
                 return {}, {}
         except (OSError, sqlite3.Error) as error:
             self._release()
-            if _is_for_now(error):
+            if refuses_for_now(error):
                 raise sqlite3.OperationalError(str(error)) from error
             sentence = f"the store {self._path} cannot be made or used: {getattr(error, 'strerror', None) or error}"
             raise OtelHealthError(sentence, _REMEDY) from error
@@ -198,9 +194,3 @@ class Database:
     def _release(self) -> None:
         if self._lock:
             self._lock.release()
-
-
-def _is_for_now(error: OSError | sqlite3.Error) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in _FOR_NOW
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _FOR_NOW_SQLITE

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +20,7 @@ from otelhealth.checks.base import Context, passed
 from otelhealth.errors import OtelHealthError
 from otelhealth.model import CheckResult, Measurement, Status
 from otelhealth.workers import exchange
+from tests.disk import read_only
 from tests.waiting import until
 
 MOVING = ("seconds_since_last", "running")  # fields of a record that move by themselves
@@ -231,3 +234,23 @@ async def test_a_worker_whose_store_another_agent_has_does_not_start(tmp_path: P
             await app.__aenter__()
     async with working(settings(tmp_path), Stock()) as (agent,):
         assert (told(agent)["number"], told(agent)["leads"]) == (0, True)
+
+
+def test_workers_on_a_read_only_disk_start_and_each_runs_the_checks_itself(tmp_path: Path) -> None:
+    program = f"""
+import asyncio
+from otelhealth import Agent
+config = {{"store": {{"path": "{tmp_path}/app.db"}}, "checks": {{"cpu": {{"kind": "cpu"}}}}}}
+async def main():
+    async with Agent(config, role="app") as one, Agent(config, role="app") as other:
+        for agent in (one, other):
+            await agent.run_checks("cpu")
+            print(agent.report()["agent"]["store"]["problem"])
+asyncio.run(main())
+"""
+    command = [*read_only(tmp_path), sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    problem = f"[Errno 30] Read-only file system: '{tmp_path}/app.db.lock'"
+    assert ended.stdout.splitlines() == [problem] * 2, ended.stderr
+    assert ended.stderr.count("this worker runs all checks itself") == 2
+    assert ended.stderr.count(f"the store {tmp_path}/app.db cannot be opened (") == 2
