@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from otelhealth.clock import SYSTEM, Clock
+from otelhealth.complaint import Complaint
 from otelhealth.damage import is_corrupt
 from otelhealth.errors import OtelHealthError
 from otelhealth.model import CheckResult, StateChange
@@ -51,7 +52,7 @@ class Store:
         self._asked: deque[Callable[[], None]] = deque()
         self._some, self._now, self._end = threading.Event(), threading.Event(), threading.Event()
         self._ended: Callable[[], object] | None = None
-        self._problem = ""  # why it cannot be written
+        self._complaint = Complaint(log)  # that it cannot be written
         self._asleep = False
         self._thread: threading.Thread | None = None
 
@@ -113,7 +114,7 @@ class Store:
             path=str(self.path),
             waiting=self.queued,
             dropped=self.dropped,
-            problem=self._problem or None,
+            problem=self._complaint.problem or None,
             renewed=self.renewed,
         )
 
@@ -209,9 +210,7 @@ class Store:
                 if not self._repair(error, batch):
                     return False
                 continue
-            if self._problem:
-                self._problem = ""
-                log.warning("the store can be written again; %d runs were dropped so far", self.dropped)
+            self._complaint.withdraw("the store can be written again; %d runs were dropped so far", self.dropped)
         return True
 
     def _repair(self, error: sqlite3.Error, batch: Batch) -> bool:
@@ -230,9 +229,7 @@ class Store:
         return True
 
     def _fail(self, error: Exception, sentence: str = _UNWRITABLE) -> Literal[False]:
-        if not self._problem:
-            log.error(sentence, self.path, error, RETRY)
-        self._problem = str(error)
+        self._complaint.make(error, sentence, self.path, error, RETRY)
         return False
 
 

@@ -10,6 +10,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
+from otelhealth.complaint import Complaint
 from otelhealth.errors import one_line
 from otelhealth.redaction import Redactor
 from otelhealth.spool import SignalName
@@ -29,7 +30,7 @@ class Ledger:
         self._redact = Redactor() if redact is None else redact
         self._signal = signal
         self._count = count
-        self._failing = False
+        self._complaint = Complaint(_log)
 
     def enter(self, outcome: Outcome, items: int) -> None:
         lost = items if outcome.error_type else min(items, outcome.rejected)
@@ -38,14 +39,12 @@ class Ledger:
             self._count(None, items - lost)
         if lost:
             self._count(problem, lost)
-        if (problem is not None) == self._failing:
-            return
-        self._failing = problem is not None
         if problem is None:
-            _log.warning("export of %s works again", self._signal)
+            self._complaint.withdraw("export of %s works again", self._signal)
         else:
             said = one_line(self._redact(outcome.message), _SAID) or problem
-            _log.error("export of %s fails: %s; further failures are only counted", self._signal, said)
+            sentence = "export of %s fails: %s; further failures are only counted"
+            self._complaint.make(problem, sentence, self._signal, said)
 
     def leave_out(self, reason: str, items: int) -> None:
         """Count what was not even to be sent."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from otelhealth.clock import Clock
+from otelhealth.complaint import Complaint
 from otelhealth.engine.board import Board
 from otelhealth.errors import OtelHealthError
 from otelhealth.records import CheckRecord, History
@@ -18,6 +20,7 @@ SILENT = 5.0  # s without a sign of life from which on it counts as silent
 GREETING = 2.0  # s that a worker waits at its start for what the leader knows
 LONGEST = 60.0  # s that runs which are asked for may take
 PATIENCE = 5.0  # s that a reply may take beside
+log = logging.getLogger("otelhealth.workers")
 _WAIT = "the next worker runs the checks as soon as that one ends; restart it where it hangs"
 
 
@@ -29,6 +32,7 @@ class Leader:
         self._asks = asks
         self._board = board
         self._clock = clock
+        self.complaint = Complaint(log)  # that it is silent
 
     def __str__(self) -> str:
         return f"the worker that runs the checks (pid {self._election.leader})"
@@ -56,10 +60,13 @@ class Leader:
         with suppress(OtelHealthError):
             await self._ask(GREETING, HELLO)
 
-    def give_up(self) -> None:
-        """Nobody is to wait for it where it is silent."""
+    def look(self) -> None:
+        """Say where it is silent; nobody is to wait for it then."""
         if silent := self.silent:
+            self.complaint.make(silent, "%s", silent)
             self._asks.fail(OtelHealthError(silent, _WAIT))
+        else:
+            self.complaint.withdraw("%s is heard of", self)
 
     async def _ask(self, within: float, what: str, *values: object) -> Any:
         if silent := self.silent:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from otelhealth.clock import Clock
+from otelhealth.complaint import Complaint
 from otelhealth.engine.roster import Roster
 from otelhealth.engine.threads import ThreadLane
 from otelhealth.errors import OtelHealthError
@@ -20,7 +21,6 @@ from otelhealth.lock import Claim
 from otelhealth.model import Exposition
 from otelhealth.telemetry.setup import Telemetry
 from otelhealth.workers.asks import Asks, Handler
-from otelhealth.workers.complaints import Complaints
 from otelhealth.workers.exchange import Exchange, Exchanged
 from otelhealth.workers.families import together
 from otelhealth.workers.leader import Leader
@@ -54,7 +54,7 @@ class Worker:
         self._leaving = False
         self._task: asyncio.Task[None] | None = None
         self._stands_from = 0.0  # monotonic seconds
-        self._complaints = Complaints()
+        self._no_news, self._no_store = Complaint(log), Complaint(log)
 
     async def join(self, lead: Callable[[], None], handler: Handler) -> None:
         """Lead at once where nobody does, by `lead`; else learn what the leader knows, as soon as it is heard.
@@ -135,8 +135,7 @@ class Worker:
             if self._roster.leads:
                 self._asks.take(done.news.asks)
                 continue
-            self._complaints.say("leader", self.leader.silent, f"{self.leader} is heard of")
-            self.leader.give_up()
+            self.leader.look()
         if not self._exchange.alone:
             await self._turn()
         await self._thread.run(THREAD, self._exchange.close)
@@ -156,10 +155,10 @@ class Worker:
         try:
             done = await self._thread.run(THREAD, act)
         except (sqlite3.Error, OSError) as error:
-            self._complaints.say("file", f"the workers of this service cannot tell each other their news: {error}")
+            self._no_news.make(error, "the workers of this service cannot tell each other their news: %s", error)
             done = Exchanged()
         else:
-            self._complaints.say("file", "", "the workers of this service tell each other their news again")
+            self._no_news.withdraw("the workers of this service tell each other their news again")
         if done.told:
             self._draft = Draft()
         if done.fresh:
@@ -204,10 +203,10 @@ class Worker:
         except OtelHealthError as error:
             self._election.resign()
             self._stands_from = self._clock.monotonic() + AGAIN
-            self._complaints.say("leading", f"this worker cannot run the checks: {error}", "")
+            self._no_store.make(error, "this worker cannot run the checks: %s", error)
         else:
             self._everything = True
-            self._complaints.forget("leading", "leader")
+            self.leader.complaint.problem = self._no_store.problem = ""
             log.warning("this worker runs the checks from now on: the one that did (pid %s) is gone", before)
 
 
