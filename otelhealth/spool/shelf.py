@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from otelhealth.clock import Clock
+from otelhealth.complaint import Complaint
 from otelhealth.damage import is_corrupt
 from otelhealth.spool.ages import Ages
 from otelhealth.spool.file import STEP, File, next_number
@@ -33,7 +34,7 @@ class Shelf:
         self._least = max_size if place is None else min(max_size, MOST_IN_MEMORY)
         self._next_try = 0.0
         self._done: dict[SignalName, int] = {}  # the last of each signal that is delivered and still stands on the disk
-        self.problem = ""  # why the disk is not used
+        self._complaint = Complaint(log)  # that the disk is not used
         # above all that a disk may hold which can be used only later
         self._last = min(int(clock.time() * 1000), _LATEST) * STEP if place is not None else 0
         self._claim()
@@ -46,6 +47,11 @@ class Shelf:
     def path(self) -> str:
         """Of the file; "" for memory."""
         return str(self._disk.path) if self._disk else ""
+
+    @property
+    def problem(self) -> str:
+        """Why the disk is not used."""
+        return self._complaint.problem
 
     @property
     def ages(self) -> Ages:
@@ -137,10 +143,9 @@ class Shelf:
             else:
                 return
         if not self.problem:
-            most = size_text(self._least)
-            log.error("the spool cannot use its disk (%s): it keeps %s in memory, which a crash loses", error, most)
             self._next_try = self._clock.monotonic() + RETRY
-        self.problem = str(error)
+        sentence = "the spool cannot use its disk (%s): it keeps %s in memory, which a crash loses"
+        self._complaint.make(error, sentence, error, size_text(self._least))
 
     def give_back(self) -> None:
         """Nothing waits: make the file small again."""
@@ -194,7 +199,8 @@ class Shelf:
         except sqlite3.Error as error:
             self.fail(error)
             return
-        self.problem = ""
         for letter in waiting:
             self._memory.forget(letter)
-        log.warning("the spool can use its disk again; %d requests came back to it from memory", len(waiting))
+        self._complaint.withdraw(
+            "the spool can use its disk again; %d requests came back to it from memory", len(waiting)
+        )
