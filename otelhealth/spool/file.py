@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import heapq
-import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from otelhealth.damage import PARTS, identity
 from otelhealth.spool.letter import Letter
 from otelhealth.spool.settings import SIGNALS, SignalName
+from otelhealth.sqlite import Opened, make, prepare
 from otelhealth.units import MEMORY
 
 VERSION = 1
@@ -37,6 +35,7 @@ _SCHEMA = "".join(
     " encoding TEXT NOT NULL, body BLOB NOT NULL);"
     for table in _TABLES.values()
 )
+_SCHEMA += "CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
 # all text in them is constant
 _INSERT = {kind: f"INSERT INTO {table} ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)" for kind, table in _TABLES.items()}  # noqa: S608 - see above
 _DELETE = {kind: f"DELETE FROM {table} WHERE number = ?" for kind, table in _TABLES.items()}  # noqa: S608 - see above
@@ -68,41 +67,25 @@ def size_of(letter: Letter) -> int:
 class File:
     """Of the database at `path`, None for one in memory. All of it raises sqlite3.Error where the disk refuses.
 
-    Without `make` it has to be one of ours already.
+    Unless it may be `new` it has to be one of ours already.
     """
 
-    def __init__(self, path: Path | None, *, make: bool = True) -> None:
+    def __init__(self, path: Path | None, *, new: bool = True) -> None:
         self.path = path
         self.used = dict.fromkeys(_TABLES, Size(0, 0))
         self.last = 0, 0.0  # the highest number and the latest time of what was there, or came with others at once
         self._grown = False
-        if path is not None and make:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        if path is not None and new:
+            make(path)
         self._connection = sqlite3.connect(path or MEMORY, check_same_thread=False, timeout=2, isolation_level=None)
         try:
-            self._prepare(make)
+            self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            prepare(self._connection, _SCHEMA, VERSION, log_size=2**22, new=new)
             self._measure()
         except BaseException:
             self._connection.close()
             raise
-        self._identities = self._found()
-
-    def _prepare(self, make: bool) -> None:
-        run = self._connection.execute
-        # nobody waits for the disk while a new file is made: one that breaks meanwhile is set aside as damaged
-        run("PRAGMA synchronous = OFF")
-        run("PRAGMA auto_vacuum = INCREMENTAL")
-        run("PRAGMA journal_mode = WAL")
-        run("PRAGMA journal_size_limit = 4194304")
-        (version,) = run("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise sqlite3.NotSupportedError(f"it was written by a newer otelhealth (format {version})")
-        if version == 0 and not make:
-            raise sqlite3.NotSupportedError("it is none of otelhealth's")
-        if version == 0:
-            about = "CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
-            self._connection.executescript(f"BEGIN; {_SCHEMA} {about} PRAGMA user_version = {VERSION}; COMMIT;")
-        run("PRAGMA synchronous = NORMAL")
+        self._opened = Opened(path) if path is not None else None
 
     def about(self, key: str) -> str:
         """What the file says of itself; "" where nothing."""
@@ -186,18 +169,12 @@ class File:
 
     def is_there(self) -> bool:
         """Whether its path still leads to it."""
-        return self.path is None or identity(self.path) == self._identities[0]
+        return self._opened is None or self._opened.is_there()
 
     def close(self) -> None:
         self._connection.close()
-        if not self.is_there() and self._found()[1] == self._identities[1]:  # it would be taken for another file's
-            for part in PARTS[1:]:
-                with suppress(OSError):
-                    Path(f"{self.path}{part}").unlink()
-
-    def _found(self) -> list[tuple[int, int] | None]:
-        """What is at the paths of the file and of its -wal."""
-        return [identity(Path(f"{self.path}{part}")) for part in PARTS[:2]]
+        if self._opened is not None and not self._opened.is_there():
+            self._opened.remove_log()
 
     def _oldest(self, kinds: Iterable[Kind], after: int, but: Collection[int]) -> Letter | None:
         found = None

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from otelhealth.clock import Clock
-from otelhealth.damage import PARTS, is_corrupt, move_aside
 from otelhealth.errors import OtelHealthError
 from otelhealth.lock import Claim, Lock, claim
 from otelhealth.spool.ages import Ages, Anchor
 from otelhealth.spool.file import STEP, File, next_number
 from otelhealth.spool.letter import Letter
+from otelhealth.sqlite import is_corrupt, move_aside, remove
 
 SERVICE = "service"  # whose file it is
 ANCHOR = "anchor"  # what the times in it are told by
@@ -102,15 +102,14 @@ def adopt(into: File, place: Place, ages: Ages, clock: Clock) -> int:
         except (sqlite3.Error, OSError, ValueError) as error:
             log.warning("what waits in the spool %s of a dead process cannot be sent: %s", path, error)
             continue
-        for part in PARTS:
-            Path(f"{path}{part}").unlink(missing_ok=True)
+        remove(path)
         lock.release(remove=True)
     return taken
 
 
 def _left_in(path: Path, service: str, ages: Ages, clock: Clock) -> tuple[str, list[Letter]] | None:
     """Whose it was and what waits there, its times told by our own clock; None where it is another service's."""
-    left = File(path, make=False)
+    left = File(path, new=False)
     try:
         if left.about(SERVICE) != service:
             return None

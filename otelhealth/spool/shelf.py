@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 
 from otelhealth.clock import Clock
 from otelhealth.complaint import Complaint
-from otelhealth.damage import is_corrupt
 from otelhealth.spool.ages import Ages
 from otelhealth.spool.file import STEP, File, next_number
 from otelhealth.spool.home import REFUSED, Home
 from otelhealth.spool.letter import Letter
 from otelhealth.spool.place import ANCHOR, Place
 from otelhealth.spool.settings import SignalName
+from otelhealth.sqlite import is_corrupt
 from otelhealth.units import size_text
 
 RETRY = 5.0  # s until a disk that refused is tried again

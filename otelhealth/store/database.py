@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 from otelhealth.clock import Clock
-from otelhealth.damage import identity, is_corrupt, move_aside, refuses_for_now
 from otelhealth.errors import OtelHealthError
 from otelhealth.lock import Lock
 from otelhealth.records import History, RenewalRecord
+from otelhealth.sqlite import Opened, is_corrupt, make, move_aside, refuses_for_now
 from otelhealth.store import tables
 from otelhealth.store.backlog import Batch
 from otelhealth.store.hours import Hours
@@ -37,7 +36,7 @@ class Database:
         self._clock = clock
         self._lock = Lock(path) if isinstance(path, Path) else None
         self.renewed: RenewalRecord | None = None  # the last time
-        self._files: list[tuple[int, int] | None] = []  # which they are, the file and its -wal
+        self._opened: Opened | None = None
         self._ids: dict[str, int] = {}
         self._new: list[str] = []  # names whose ids the present transaction made
         self._hours = Hours(history, clock)
@@ -66,8 +65,8 @@ class Database:
         """One transaction, a little pruning in it. Raises sqlite3.Error, and then nothing of it is written."""
         if not self._usable:
             self._open_late()
-        elif isinstance(self._path, Path) and identity(self._path) != self._files[0]:
-            self._go_on_without(self._path)
+        elif isinstance(self._path, Path) and self._opened and not self._opened.is_there():
+            self._go_on_without(self._path, self._opened)
         if self._hours.due:
             self._hours.write(self._connection)
         now = self._clock.time()
@@ -100,7 +99,7 @@ class Database:
         self._connection.close()
         aside = move_aside(Path(self._path), self._clock.time())
         if isinstance(self._path, Path):
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            make(self._path)
         self._begin_again(f"is damaged ({error}); it is now {aside}, a new one starts")
 
     def _open_late(self) -> None:
@@ -110,12 +109,10 @@ class Database:
         except OtelHealthError as error:
             raise sqlite3.OperationalError(str(error)) from error
 
-    def _go_on_without(self, path: Path) -> None:
+    def _go_on_without(self, path: Path, gone: Opened) -> None:
         """Somebody deleted or replaced the file that is open. Raises sqlite3.Error where there can be no other."""
         self._connection.close()
-        if identity(wal := Path(f"{path}-wal")) == self._files[1]:  # it would be taken for the other file's
-            wal.unlink(missing_ok=True)
-            Path(f"{path}-shm").unlink(missing_ok=True)
+        gone.remove_log()
         there = path.exists()
         self._release()
         try:
@@ -153,7 +150,7 @@ class Database:
                 f"the store {path} is used by another otelhealth process (pid {self._lock.owner})",
                 "stop that one, or give this one its own `store.path` or `service.name`",
             )
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        make(path)
 
     def _connect(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
         self._connection = sqlite3.connect(self._path, check_same_thread=False, timeout=10)
@@ -165,7 +162,7 @@ class Database:
         except BaseException:
             self._connection.close()
             raise
-        self._files = [identity(Path(f"{self._path}{suffix}")) for suffix in ("", "-wal")]
+        self._opened = Opened(Path(self._path))
         self._usable = True
         return states, counters
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from otelhealth import sqlite
 from otelhealth.records import History
 from otelhealth.store.rows import change_record, run_record
 
@@ -24,15 +25,7 @@ CREATE TABLE counters (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 def prepare(connection: sqlite3.Connection) -> None:
     """Make the tables where there are none. Raises sqlite3.Error, also for those of a newer otelhealth."""
-    # nobody waits for the disk while a new file is made: one that breaks meanwhile is set aside as damaged
-    for pragma in ("synchronous = OFF", "journal_mode = WAL", "journal_size_limit = 16777216"):
-        connection.execute(f"PRAGMA {pragma}")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > VERSION:
-        raise sqlite3.NotSupportedError(f"it was written by a newer otelhealth (format {version})")
-    if version == 0:
-        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-    connection.execute("PRAGMA synchronous = NORMAL")
+    sqlite.prepare(connection, _SCHEMA, VERSION, log_size=2**24)
 
 
 def history(connection: sqlite3.Connection, name: str, since: float, limit: int) -> History:

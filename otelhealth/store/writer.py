@@ -16,10 +16,10 @@ from typing import Any, Literal, TypeVar
 
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.complaint import Complaint
-from otelhealth.damage import is_corrupt
 from otelhealth.errors import OtelHealthError
 from otelhealth.model import CheckResult, StateChange
 from otelhealth.records import History, RenewalRecord, StoreRecord
+from otelhealth.sqlite import is_corrupt
 from otelhealth.store.backlog import BATCH, Backlog, Batch
 from otelhealth.store.database import Database
 from otelhealth.store.settings import Keep

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from otelhealth.clock import Clock
-from otelhealth.damage import is_corrupt
 from otelhealth.model import Exposition
+from otelhealth.sqlite import is_corrupt
 from otelhealth.telemetry.setup import Telemetry
 from otelhealth.workers import families
 from otelhealth.workers.election import Election

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from otelhealth.clock import Clock
-from otelhealth.damage import PARTS, identity
+from otelhealth.sqlite import identity, make, remove
 from otelhealth.store.rows import encoded
 from otelhealth.telemetry.windows import SLOT, SLOTS, SPAN, SPANS, Count, Part
 from otelhealth.workers.news import Draft, News
@@ -62,7 +61,7 @@ class Shared:
     def open(self) -> News:
         """Open or make it; all that it holds."""
         self.close()
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        make(self.path)
         self._connection = sqlite3.connect(self.path, check_same_thread=False, timeout=2, isolation_level=None)
         self._identity = identity(self.path)
         try:
@@ -116,8 +115,7 @@ class Shared:
         """A damaged one, unless another worker has put one in its place: what it held is for the moment only."""
         self.close()
         if self._identity == identity(self.path):
-            for part in PARTS:
-                Path(f"{self.path}{part}").unlink(missing_ok=True)
+            remove(self.path)
 
     def _prepare(self) -> None:
         # what a crash of the machine leaves is for the moment only: nobody waits for the disk

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from otelhealth.damage import refuses_for_now
 from otelhealth.errors import OtelHealthError
 from otelhealth.lock import Claim, claim
+from otelhealth.sqlite import refuses_for_now
 
 _MOST = 1024
 _REMEDY = "make its folder writable, or set `store.path` (`:memory:` keeps nothing)"
