@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from tests.supervise.running import Running
@@ -47,6 +48,13 @@ class Executed(Running):
                     text=True,
                 )
             )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        if error is not None:
+            error.add_note(f"its stderr:\n{self.said()}")
 
     def said(self) -> str:
         return self._said.read_text(errors="replace")

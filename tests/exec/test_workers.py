@@ -26,7 +26,10 @@ from tests.waiting import eventually
 
 BIN = Path(sys.executable).parent
 SERVERS = {
-    "uvicorn": ["uvicorn", "tests.exec.apps.plain:app", "--port", "{port}", "--workers", "2"],
+    "uvicorn": [  # which kills a worker that has not started in 5 s, unless told otherwise
+        *("uvicorn", "tests.exec.apps.plain:app", "--port", "{port}", "--workers", "2"),
+        *("--timeout-worker-healthcheck", "60"),
+    ],
     "gunicorn": [
         *("gunicorn", "-k", "uvicorn_worker.UvicornWorker", "-w", "2", "-b", "127.0.0.1:{port}"),
         *("--no-control-socket", "tests.exec.apps.plain:app"),
