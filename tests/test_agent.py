@@ -18,6 +18,7 @@ from otelhealth.model import ServiceStatus
 from otelhealth.records import HealthReport
 from tests.inside import asking
 from tests.kinds.loopback import serving
+from tests.stack.loopback import unused_port
 from tests.telemetry.receiver import Receiver, attributes
 from tests.waiting import until
 
@@ -80,7 +81,8 @@ async def test_an_agent_that_is_not_entered_knows_nothing_of_the_service() -> No
 
 
 async def test_a_target_that_dies_and_comes_back_is_seen_from_outside(tmp_path: Path) -> None:
-    async with listener() as port:
+    port = unused_port()
+    async with listener(port):
         agent = Agent(settings(tmp_path, checks={"db": tcp(port, tier=1, groups=["ready"])}))
         await agent.__aenter__()
         await until(lambda: agent.report()["checks"]["db"]["status"] == "pass")
@@ -236,8 +238,7 @@ async def test_a_collector_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -
 
 
 async def test_startup_checks_hold_the_service_back_until_they_have_passed(tmp_path: Path) -> None:
-    async with listener() as port:
-        pass
+    port = unused_port()
     config = settings(tmp_path, checks={"db": tcp(port, groups=["startup"])})
     async with Agent(config) as agent:
         code, brief = await get(f"{agent.url}/health")

@@ -205,21 +205,14 @@ def test_kinds_lists_all_and_tells_the_fields_and_measurements_of_one(capsys: py
     assert "did you mean disk?" in capsys.readouterr().err
 
 
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
-def test_crowds_at_both_of_its_doors_leave_it_descriptors_to_answer_with(tmp_path: Path, free_port: int) -> None:
+def test_crowds_at_both_of_its_doors_leave_it_descriptors_to_answer_with(tmp_path: Path) -> None:
+    receive = unused_port()
     (tmp_path / "otelhealth.yaml").write_text(
         "server: {listen: '127.0.0.1:0'}\nstore: {path: ':memory:'}\nchecks: {}\n"
-        f"telemetry: {{receive: '127.0.0.1:{free_port}'}}\n"
+        f"telemetry: {{receive: '127.0.0.1:{receive}'}}\n"
     )
     with running(tmp_path, files=256) as (process, url), ExitStack() as crowd:
-        for port in (int(url.rpartition(":")[2]), free_port) * 150:
+        for port in (int(url.rpartition(":")[2]), receive) * 150:
             with suppress(ConnectionError):
                 crowd.enter_context(socket.create_connection(("127.0.0.1", port)))
         eventually(lambda: psutil.Process(process.pid).num_fds() > 128)
@@ -228,9 +221,9 @@ def test_crowds_at_both_of_its_doors_leave_it_descriptors_to_answer_with(tmp_pat
 
 
 def test_check_ends_with_the_code_of_the_worst_and_prints_records(
-    tmp_path: Path, free_port: int, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = write(tmp_path, f"dead: {{kind: tcp, host: 127.0.0.1, port: {free_port}}}")
+    file = write(tmp_path, f"dead: {{kind: tcp, host: 127.0.0.1, port: {unused_port()}}}")
     assert main(["check", "-c", str(file), "load"]) == 0
     assert main(["check", "-c", str(file)]) == 2
     shown = capsys.readouterr().out.splitlines()
@@ -252,9 +245,10 @@ def test_check_ends_with_1_on_a_warning_and_3_on_unknown_or_bad_usage(
 
 
 def test_check_cuts_measurements_never_messages_to_the_terminal(
-    tmp_path: Path, free_port: int, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = write(tmp_path, f"dead: {{kind: tcp, host: 127.0.0.1, port: {free_port}}}")
+    dead = unused_port()
+    file = write(tmp_path, f"dead: {{kind: tcp, host: 127.0.0.1, port: {dead}}}")
     main(["check", "-c", str(file), "--format", "json"])
     records = json.loads(capsys.readouterr().out)
     full, cut, narrow = (as_table(records, width).splitlines() for width in (0, 100, 20))
@@ -262,7 +256,7 @@ def test_check_cuts_measurements_never_messages_to_the_terminal(
     assert cut[1].endswith("ms")
     assert re.search(r" load\[1m\] .*\] [0-9.]+$", cut[2])
     assert all(whole.startswith(line) for whole, line in zip(full, cut, strict=True))
-    assert narrow[1].endswith(f"127.0.0.1:{free_port} refused the connection")
+    assert narrow[1].endswith(f"127.0.0.1:{dead} refused the connection")
     assert not any("load[" in line for line in narrow)
 
 
@@ -291,10 +285,8 @@ def test_check_prints_json_that_any_reader_knows(tmp_path: Path, capsys: pytest.
     assert {name: each["value"] for name, each in measurements.items()} == {"a": None, "b": None, "c": 1}
 
 
-def test_check_leaves_disabled_checks_out_of_its_verdict(
-    tmp_path: Path, free_port: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = write(tmp_path, f"dead: {{kind: tcp, host: 127.0.0.1, port: {free_port}, enabled: false}}")
+def test_check_leaves_disabled_checks_out_of_its_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path, f"dead: {{kind: tcp, host: 127.0.0.1, port: {unused_port()}, enabled: false}}")
     assert main(["check", "-c", str(file)]) == 0
     assert re.search(r"^off +dead", capsys.readouterr().out, re.MULTILINE)
 

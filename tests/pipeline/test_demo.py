@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.stack.loopback import fetch, listener, until
+from tests.stack.loopback import fetch, kept, until
 from tests.stack.programs import ROOT
 
 DEMO = [sys.executable, "-m", "examples.demo"]
@@ -215,7 +215,7 @@ def test_it_says_which_of_them_has_died_and_ends(tmp_path: Path) -> None:
 
 
 def test_a_usual_port_that_is_taken_is_exchanged_for_a_free_one(tmp_path: Path) -> None:
-    with listener(8082) as other, demo(tmp_path) as running:
+    with kept(8082) as other, demo(tmp_path) as running:
         other.listen()  # on 8082 unless somebody else does already
         running.up()
         assert running.url("agent") != "http://127.0.0.1:8082"

@@ -7,7 +7,6 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -63,29 +62,31 @@ def answers(url: str) -> bool:
 
 
 def free_ports(names: tuple[str, ...], wishes: Mapping[str, int] | None = None) -> dict[str, int]:
-    """Each as wished where that is free. Held all at once, so that no port is given twice; another program may still
-    take one before it is used."""
-    with ExitStack() as held:
-        sockets = {name: held.enter_context(listener(wishes.get(name, 0) if wishes else 0)) for name in names}
-        return {name: found.getsockname()[1] for name, found in sockets.items()}
+    """Each as wished where that is free. Until this process ends a program that listens there must name it."""
+    return {name: unused_port(wishes.get(name, 0) if wishes else 0) for name in names}
 
 
-def unused_port() -> int:
-    with listener(0) as found:
-        return int(found.getsockname()[1])
+def unused_port(wish: int = 0) -> int:
+    """Who asks there before somebody listens is refused."""
+    _KEPT.append(kept(wish))
+    return int(_KEPT[-1].getsockname()[1])
 
 
-def listener(port: int) -> socket.socket:
-    """Bound to that port, or to any where somebody listens there."""
-    if port:
-        wished = socket.socket()
-        wished.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have ended do not take it
-        try:
-            wished.bind(("127.0.0.1", port))
-        except OSError:
-            wished.close()
-        else:
-            return wished
+_KEPT: list[socket.socket] = []
+
+
+def kept(wish: int = 0) -> socket.socket:
+    """Bound to that port, or to any where somebody listens there.
+
+    While it is, the kernel gives the port to nobody who asks for any, neither to listen nor for a connection; a server
+    that names it and sets SO_REUSEADDR, as they all do, listens all the same (ip(7), socket(7)).
+    """
     found = socket.socket()
-    found.bind(("127.0.0.1", 0))
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # nor do connections that have ended take it
+    try:
+        found.bind(("127.0.0.1", wish))
+    except OSError:
+        if not wish:
+            raise
+        found.bind(("127.0.0.1", 0))
     return found

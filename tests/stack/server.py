@@ -2,7 +2,6 @@
 
 import atexit
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from tests.stack.child import spawn, undisturbed
-from tests.stack.loopback import answers, free_ports, listener, until
+from tests.stack.loopback import answers, free_ports, until
 from tests.stack.places import BIN
 
 START_WITHIN = 60.0
@@ -39,7 +38,6 @@ class Server:
         self.wishes: Mapping[str, int] = {}  # ports to take where they are free
         self._process: subprocess.Popen[bytes] | None = None
         self._log_from = 0
-        self._held: list[socket.socket] = []
 
     # What a kind of server says of itself.
 
@@ -96,7 +94,6 @@ class Server:
 
     def _launch(self) -> None:
         command = self.command()
-        self._release()
         self._log_from = self.log.stat().st_size if self.log.exists() else 0
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
         with self.log.open("ab") as log, undisturbed():
@@ -123,7 +120,6 @@ class Server:
     def stop(self) -> None:
         """Asks politely, then does not ask."""
         if self._process is None:
-            self._release()
             return
         self._process.terminate()
         try:
@@ -133,23 +129,12 @@ class Server:
             self.kill()
 
     def kill(self) -> None:
-        """As a crash: nothing is flushed."""
-        self._release()
+        """As a crash: nothing is flushed. Who asks at its ports is refused, and no other takes one."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
             atexit.unregister(self.kill)
-
-    def crash(self) -> None:
-        """As `kill`, and its ports are kept until its next start: who asks there is refused, and no other takes one."""
-        self.kill()
-        self._held = [listener(port) for port in self.ports.values()]
-
-    def _release(self) -> None:
-        for held in self._held:
-            held.close()
-        self._held = []
 
     def tail(self, lines: int = 40) -> str:
         """The end of what it has written since its last start."""

@@ -55,10 +55,10 @@ def test_a_restarted_server_keeps_its_ports_and_its_data(tmp_path: Path) -> None
         assert prometheus.api.query("kept_test_ratio[5m]")
 
 
-def test_a_crashed_server_refuses_and_keeps_its_ports_until_it_is_started_again(tmp_path: Path) -> None:
+def test_a_killed_server_refuses_and_keeps_its_ports_until_it_is_started_again(tmp_path: Path) -> None:
     with Jaeger(tmp_path) as jaeger:
         ports = set(jaeger.ports.values())
-        jaeger.crash()
+        jaeger.kill()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", jaeger.ports["http"]))
         with socket.socket() as other, pytest.raises(OSError, match="in use"):

@@ -88,7 +88,7 @@ class Story:
                 self.kills.append(time.time())
             for victim in self.victims(name):
                 if act != "start":
-                    victim.crash()
+                    victim.kill()
                 if act != "kill":
                     victim.start()
 

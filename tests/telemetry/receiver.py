@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gzip
 import socket
 import struct
@@ -21,6 +20,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.stack.loopback import kept
 from tests.waiting import eventually
 
 
@@ -69,11 +69,13 @@ class Receiver:
         self.answers_of: dict[str, Answer] = {}
         self.released = threading.Event()
         self.connections: set[socket.socket] = set()
-        self._start(0)
-        self.port = self._server.server_port
+        self._kept = kept()
+        self.port: int = self._kept.getsockname()[1]
+        self.up()
 
-    def _start(self, port: int) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+    def up(self) -> None:
+        """Always at the same port."""
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -85,6 +87,7 @@ class Receiver:
     def close(self) -> None:
         self.released.set()
         self._stop()
+        self._kept.close()
 
     def down(self) -> None:
         """Refuses connections, and cuts those there are."""
@@ -92,19 +95,6 @@ class Receiver:
         for connection in list(self.connections):
             with suppress(OSError):  # it has just ended
                 connection.shutdown(socket.SHUT_RDWR)
-
-    def up(self) -> None:
-        """Where it was before, once no connection of another has its port any more."""
-        eventually(self._is_up)
-
-    def _is_up(self) -> bool:
-        try:
-            self._start(self.port)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            return False
-        return True
 
     def _stop(self) -> None:
         self._server.shutdown()
