@@ -36,10 +36,14 @@ async def serving(
 ) -> AsyncIterator[int]:
     """The port on which `handler` answers (0 for the unix socket at `path`); its connections end with the block."""
     tasks: set[asyncio.Task[None]] = set()
+    ended = False
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        if ended:  # it had come, but its task begins only now
+            writer.transport.abort()
+            return
         tasks.add(task)
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
@@ -56,6 +60,7 @@ async def serving(
     try:
         yield 0 if path else server.sockets[0].getsockname()[1]
     finally:
+        ended = True
         server.close()
         for task in tasks:
             task.cancel()
