@@ -16,7 +16,7 @@ def test_a_match_tells_where_it_ends() -> None:
 
 
 def test_an_expression_that_backtracks_is_stopped() -> None:
-    begun = time.monotonic()
+    begun = time.thread_time()  # which goes on only where the search does
     with pytest.raises(OtelHealthError, match="took longer than 100ms on this answer"):
         Search(r"\s+$").end(" " * 300_000 + "x")
-    assert time.monotonic() - begun < 20 * PATIENCE
+    assert time.thread_time() - begun < 20 * PATIENCE
