@@ -291,6 +291,16 @@ async def test_an_agent_is_entered_once_and_runs_nothing_once_it_has_stopped(tmp
     assert agent.report()["draining"]
 
 
+async def test_a_file_that_became_empty_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "otelhealth.yaml"
+    file.write_text(json.dumps(settings(tmp_path, checks={"load": {"kind": "load"}})))
+    async with Agent(file) as agent:
+        file.write_text("")
+        await agent.reload()
+        assert set(agent.report()["checks"]) == {"load"}
+        assert config_of(agent.report())["error"] == f"{file}: is empty; write `checks: {{}}` to watch nothing"
+
+
 async def test_reloads_asked_for_while_one_reads_are_one_more(tmp_path: Path) -> None:
     file = tmp_path / "otelhealth.yaml"
     file.write_text('server: {listen: "127.0.0.1:0"}\nstore: {path: ":memory:"}\nchecks: {}\n')
