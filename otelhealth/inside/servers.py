@@ -13,6 +13,7 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
+from otelhealth.inside import reloaders
 from otelhealth.inside.children import let_pools_end
 from otelhealth.inside.importing import after_import
 from otelhealth.telemetry.resource import FOLDER
@@ -132,4 +133,6 @@ _DOORS: dict[str, Callable[[ModuleType], None]] = {
     "gunicorn.workers.gasgi": _gunicorn,
     "gunicorn.workers.base": _gunicorn_worker,
     "multiprocessing.pool": let_pools_end,
+    "werkzeug._reloader": reloaders.werkzeug,
+    "django.utils.autoreload": reloaders.django,
 }
