@@ -16,7 +16,15 @@ from pathlib import Path
 from tests.stack.places import CACHE
 from tests.supervise.running import ROOT
 
-_MORE = ("httpx>=0.28", "gunicorn>=27", "uvicorn-worker>=0.4", "hypercorn>=0.18", "requests>=2.32", "celery>=5.5")
+_MORE = (
+    "httpx>=0.28",
+    "gunicorn>=27",
+    "uvicorn-worker>=0.4",
+    "hypercorn>=0.18",
+    "requests>=2.32",
+    "celery>=5.5",
+    "django>=5.2",
+)
 
 
 @cache
