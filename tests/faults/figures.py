@@ -12,6 +12,7 @@ from tests.telemetry.receiver import Receiver
 # Seconds that an outage lasts. The shortened one exceeds what the SDK's queue holds, and its export may take.
 FULL, SHORTENED = 60.0, 20.0
 PER_SECOND = 200  # spans, and log records
+ENDED = 7.5  # s: an end takes 5 at most, and a busy machine adds some; the plain exporter is killed after 8
 
 
 class Figures(NamedTuple):

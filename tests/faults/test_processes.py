@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.faults.figures import PER_SECOND, Figures
+from tests.faults.figures import ENDED, PER_SECOND, Figures
 from tests.faults.scenarios import SLOW, Runs, at_once, scenarios
 from tests.faults.scripted import arrived
 
 Put = Callable[[Figures], Figures]
 pytestmark = pytest.mark.faults
 DISTURBED = ("disk-full", "read-only", "corrupted", "clock-forward", "clock-back", "fork", "two-agents")
-LAST_SECOND = 1.2  # s of what was made last that a kill may cost, with the time that a busy machine adds
+LAST_SECOND = 3.0  # s of what was made last that a kill may cost, with the time that a busy machine adds
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,9 @@ def test_a_process_ends_within_5_s_whatever_the_collector_does_and_nothing_is_lo
 ) -> None:
     found = row(runs[f"{fault}-spool"][1].result())
     assert (found.lost_spans, found.lost_logs, found.lost_points) == (0, 0, 0)
-    assert found.ended <= 5
+    assert found.ended < ENDED
     control = row(runs[f"{fault}-plain"][1].result())
-    assert control.ended > 5
+    assert control.ended > ENDED
     assert control.lost > 0
 
 
@@ -78,7 +78,7 @@ def test_a_forked_child_delivers_its_own_and_nothing_twice(runs: Runs, row: Put)
     place, run = runs["fork-spool"]
     found = row(run.result())
     assert (found.lost_spans, found.lost_logs, found.duplicates) == (0, 0, 0)
-    assert found.ended <= 5
+    assert found.ended < ENDED
     came = arrived(place.receiver, "load")
     children = {name: count for name, count in came.logs.items() if name.startswith("child-")}
     assert (len(children), set(children.values())) == (100, {1})
