@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
+from unittest.mock import patch
 
 import trustme
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -17,6 +18,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otelhealth.checks.base import Check, Context
+from otelhealth.checks.stream import Attempt
 from otelhealth.clock import SYSTEM, Clock
 from otelhealth.model import CheckResult, Surroundings, Threads
 from tests.waiting import until
@@ -150,6 +152,20 @@ class Bench:
             async with asyncio.timeout(timeout):
                 return await check.probe(self.last)
 
+    async def overdue_in(self, phase: str, check: Check) -> None:
+        """One attempt whose deadline comes when it enters that phase, on whatever machine; raises as `probe`."""
+        enter = Attempt.enter
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(None) as limit:
+
+            def entering(attempt: Attempt, entered: str) -> None:
+                enter(attempt, entered)
+                if entered == phase:
+                    limit.reschedule(loop.time())
+
+            with patch.object(Attempt, "enter", entering):
+                await self.probe(check)
+
     @property
     def log(self) -> tuple[str, ...]:
         return self.last.lines if self.last else ()
@@ -167,4 +183,4 @@ def open_files() -> int:
 
 async def settled(wanted: int) -> None:
     """Wait until no more than `wanted` descriptors are open."""
-    await until(lambda: open_files() <= wanted, 5.0)
+    await until(lambda: open_files() <= wanted)

@@ -129,7 +129,7 @@ async def test_a_silent_peer_ends_at_the_deadline_and_leaves_no_descriptor() -> 
         before = open_files()
         bench = Bench()
         with pytest.raises(TimeoutError):
-            await bench.probe(TcpCheck(host="127.0.0.1", port=port, expect="220"), timeout=0.1)
+            await bench.overdue_in("dialogue", TcpCheck(host="127.0.0.1", port=port, expect="220"))
         await settled(before)
     assert "stopped in phase dialogue" in bench.log[0]
 

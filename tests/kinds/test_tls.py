@@ -107,6 +107,6 @@ async def test_a_port_without_tls_fails_and_one_that_hangs_leaves_no_descriptor(
         before = open_files()
         bench = Bench()
         with pytest.raises(TimeoutError):
-            await bench.probe(TlsCheck(host="127.0.0.1", port=port), timeout=0.1)
+            await bench.overdue_in("tls", TlsCheck(host="127.0.0.1", port=port))
         await settled(before)
     assert "stopped in phase tls" in bench.log[0]
