@@ -82,7 +82,7 @@ async def test_a_slow_loris_is_not_kept_alive_by_its_drops() -> None:
                 await asyncio.sleep(0.05)
 
         dripping = asyncio.ensure_future(drip())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert parse(await reader.read(4096)).status == 408
         dripping.cancel()
         writer.close()
@@ -196,9 +196,9 @@ async def test_a_client_that_has_said_all_still_gets_its_answer() -> None:
 
 
 async def test_a_client_that_ends_in_the_middle_of_its_body_is_let_go_at_once() -> None:
-    async with serving("db") as client:
+    async with serving("db", limits={"body_time": "10m"}) as client:
         raw = await client.send(b"POST /health/checks/db/run HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf", eof=True)
-        await until(lambda: client.server.connections == 0, within=5)
+        await until(lambda: client.server.connections == 0)
     assert raw.count(b"HTTP/1.1 ") <= 1
 
 
@@ -216,7 +216,7 @@ async def test_a_client_that_does_not_read_is_cut() -> None:
 
 async def test_answers_that_a_crowd_does_not_read_are_bounded_together() -> None:
     names = [f"check-{number}" for number in range(20_000)]
-    async with serving(*names) as client:
+    async with serving(*names, limits={"write_time": "10m"}) as client:
         many = 2 * 64 * 2**20 // len((await client.ask("/health/detailed")).body)  # the kernel takes a part of each
         crowd = []
         for _ in range(many):
@@ -227,7 +227,7 @@ async def test_answers_that_a_crowd_does_not_read_are_bounded_together() -> None
             await until(lambda: client.server.connections == many)
             for writer in crowd:
                 writer.write(GET.replace(b"live", b"detailed"))
-            await until(lambda: client.server.connections < many, within=20)  # each alone has 30 s
+            await until(lambda: client.server.connections < many, within=60)  # each alone has 10 minutes
             assert await live(client) == 200
         finally:
             for writer in crowd:
