@@ -145,21 +145,28 @@ def test_what_was_recorded_last_is_not_lost_at_the_end(tmp_path: Path, receiver:
     assert sum(requests_by_instance(receiver).values()) == 1
 
 
+def said(folder: Path) -> str:
+    return (folder / "stderr").read_text()
+
+
 @contextmanager
 def instrumented(folder: Path, command: list[str], **environ: str) -> Iterator[subprocess.Popen[bytes]]:
     """Below `opentelemetry-instrument`; its stderr in the file `stderr`."""
     programs = Path(environ.pop("programs", BIN))
-    with (folder / "stderr").open("wb") as said:
+    with (folder / "stderr").open("wb") as stderr:
         process = subprocess.Popen(
             [str(programs / "opentelemetry-instrument"), *command],
             env=environment(folder, **environ),
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=said,
+            stderr=stderr,
         )
     try:
         yield process
+    except Exception as error:
+        error.add_note(f"its stderr:\n{said(folder)}")
+        raise
     finally:
         process.terminate()
         process.communicate(timeout=60)  # gunicorn gives a worker that does not hear it 30 s
@@ -198,9 +205,8 @@ def test_the_workers_of_a_program_work_as_one_and_the_next_takes_over(
         assert (next_one["agent"]["worker"]["leads"], next_one["agent"]["worker"]["pid"] != leader) == (True, True)
         assert next_one["performance"]["requests"] >= told
         eventually(lambda: len(ask_all(port) - {leader}) == 2)  # gunicorn's worker hears no end while it starts
-        said = (tmp_path / "stderr").read_text()
-        assert said.count("an agent works in this program and answers") == 2
-        assert "nowhere" not in said
+        eventually(lambda: said(tmp_path).count("an agent works in this program and answers") == 2)
+        assert "nowhere" not in said(tmp_path)
 
 
 def instances_at(listen: int) -> set[str]:
@@ -230,10 +236,10 @@ def test_what_a_program_recorded_last_is_not_lost_when_it_ends(tmp_path: Path, r
     code = "from opentelemetry import trace; input(); trace.get_tracer('shop').start_span('the last').end()"
     environ = settings(receiver) | {"OTEL_BSP_SCHEDULE_DELAY": "60000"}
     with instrumented(tmp_path, [sys.executable, "-c", code], **environ) as process:
-        eventually(lambda: "an agent works in this program" in (tmp_path / "stderr").read_text(), within=30)
+        eventually(lambda: "an agent works in this program" in said(tmp_path), within=30)
         process.communicate(b"\n", timeout=30)
     assert [span.name for span in receiver.spans() if not span.name.startswith("check ")] == ["the last"]
-    assert "Traceback" not in (tmp_path / "stderr").read_text()
+    assert "Traceback" not in said(tmp_path)
 
 
 def test_an_address_that_is_taken_is_no_error(tmp_path: Path, receiver: Receiver) -> None:
@@ -245,9 +251,9 @@ def test_an_address_that_is_taken_is_no_error(tmp_path: Path, receiver: Receiver
         environ = settings(receiver) | {"OTELHEALTH_SERVER__LISTEN": listen, "OTELHEALTH_CHECKS": checks}
         command = [sys.executable, "-c", "print('works', flush=True); input()"]
         with instrumented(tmp_path, command, **environ):
-            eventually(lambda: "answers nowhere" in (tmp_path / "stderr").read_text(), within=30)
+            eventually(lambda: "answers nowhere" in said(tmp_path), within=30)
             eventually(lambda: any(span.name == "check load" for span in receiver.spans()), within=30)
-        assert "cannot listen on" in (tmp_path / "stderr").read_text()
+        assert "cannot listen on" in said(tmp_path)
 
 
 BLOCKING = """
@@ -273,7 +279,7 @@ def test_a_check_that_blocks_the_agent_does_not_keep_the_program_and_nothing_is_
     file.write_text(f"checks: {checks}\ntelemetry: {{traces: {{delay: 1m}}}}\n")
     with instrumented(tmp_path, [sys.executable, "-c", "input()"], **environ) as process:
         eventually((tmp_path / "ran").exists, within=30)
-        process.communicate(b"\n", timeout=6)  # of which the interpreter has one for its own end
+        process.communicate(b"\n", timeout=60)  # 1000 s, did it wait for the check
     receiver.up()
     file.write_text("checks: {}")
     with instrumented(tmp_path, [sys.executable, "-c", "input()"], **environ):
@@ -284,16 +290,16 @@ def test_a_bad_configuration_is_loud_and_the_program_runs(tmp_path: Path) -> Non
     (tmp_path / "otelhealth.yaml").write_text("exec: {grace: 5}\n")
     with instrumented(tmp_path, [sys.executable, "-c", "print('works')"]) as process:
         assert process.communicate(timeout=30)[0] == b"works\n"
-    said = (tmp_path / "stderr").read_text()
+    text = said(tmp_path)
     file = tmp_path / "otelhealth.yaml"
-    assert f"otelhealth: this program runs without its agent: {file}:1:15: exec.grace: a duration needs" in said
+    assert f"otelhealth: this program runs without its agent: {file}:1:15: exec.grace: a duration needs" in text
 
 
 def test_exporters_of_the_users_own_stay(tmp_path: Path) -> None:
     code = "from opentelemetry import trace; trace.get_tracer('t').start_span('mine').end()"
     with instrumented(tmp_path, [sys.executable, "-c", code], OTEL_TRACES_EXPORTER="console") as process:
         assert json.loads(process.communicate(timeout=30)[0])["name"] == "mine"
-    assert "send by themselves, without the spool" in (tmp_path / "stderr").read_text()
+    assert "send by themselves, without the spool" in said(tmp_path)
 
 
 @pytest.mark.parametrize(
