@@ -22,6 +22,8 @@ UVICORN = (
     "--no-access-log",
     "--timeout-keep-alive",
     "60",
+    "--timeout-worker-healthcheck",  # after 5 s, one that starts slowly is killed, as is the next
+    "15",
     "--workers",
     "{workers}",
     "--port",

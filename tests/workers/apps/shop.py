@@ -16,7 +16,14 @@ from otelhealth import check, instrument
 FOLDER = Path(os.environ["SHOP_FOLDER"])
 
 
-@check(every="1s", timeout="1s", groups=["ready", "startup"], tier=1, threshold={"max_consecutive_failures": 1})
+@check(
+    every="1s",
+    timeout="1s",
+    grace=os.environ["SHOP_GRACE"],
+    groups=["ready", "startup"],
+    tier=1,
+    threshold={"max_consecutive_failures": 1},
+)
 async def stock() -> bool:
     """A line of the time, the pid and whether it held: it does while there is no file `out`."""
     held = not (FOLDER / "out").exists()
