@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.watching import Names, Watch, Watched, instance_of, names_of, settings, watching
+from tests.pipeline.watching import Names, Watch, Watched, changed, instance_of, names_of, settings, watching
 from tests.stack.loopback import until
 from tests.stack.servers import Collector, Jaeger, Prometheus, Stack, scrape_stack
 
@@ -49,8 +49,7 @@ def test_a_failed_check_is_seen_by_its_state_an_exemplar_its_trace_and_its_event
     exemplar = until(lambda: scraped.exemplars(selector), "exemplar in Prometheus")[-1]
     spans = until(lambda: scraped.line.jaeger.api.trace(exemplar.labels["trace_id"]), "trace of the exemplar")
     assert spans[0].name == "check checkout"
-    changes = [r for r in scraped.line.collector.logs() if r.event == "otelhealth.check.state_change"]
-    assert "checkout" in {record.attributes["otelhealth.check.name"] for record in changes}
+    until(lambda: "checkout" in changed(scraped.line, "shop"), "event in the Collector's file")
 
 
 @contextmanager
@@ -77,4 +76,5 @@ def test_a_removed_check_disappears_once_the_collector_has_forgotten_it(tmp_path
             agent.reload(config | {"checks": {"load": {"kind": "load"}}})
             until(lambda: not api.query('{job="shop", otelhealth_check_name="memory"}'), "end of the state")
             until(lambda: not api.query("system_memory_usage_bytes"), "end of the readings")
-            assert api.query('otelhealth_check_status{otelhealth_check_name="load"}')
+            stays = 'otelhealth_check_status{otelhealth_check_name="load"}'
+            until(lambda: api.query(stays), "state of the check that stays")
