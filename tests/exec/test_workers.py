@@ -87,7 +87,7 @@ def ask_all(port: int, workers: int = 2) -> set[int]:
             pids.add(pid)
         return len(pids) >= workers
 
-    eventually(all_have_answered, within=60)
+    eventually(all_have_answered, within=120)  # uvicorn may wait a minute for one that is killed while it is asked
     return pids
 
 
