@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.util.types import Attributes
 
+P = TypeVar("P")
 
-class LazyTracers(trace.TracerProvider):
-    def __init__(self, provider: Callable[[], trace.TracerProvider]) -> None:
+
+class _Lazy(Generic[P]):
+    """What the API does not know, `force_flush` and `add_span_processor`, is asked of the SDK's own."""
+
+    def __init__(self, provider: Callable[[], P]) -> None:
         self._provider = provider
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._provider(), name)
+
+
+class LazyTracers(_Lazy[trace.TracerProvider], trace.TracerProvider):
     def get_tracer(
         self,
         instrumenting_module_name: str,
@@ -24,20 +36,14 @@ class LazyTracers(trace.TracerProvider):
         )
 
 
-class LazyMeters(metrics.MeterProvider):
-    def __init__(self, provider: Callable[[], metrics.MeterProvider]) -> None:
-        self._provider = provider
-
+class LazyMeters(_Lazy[metrics.MeterProvider], metrics.MeterProvider):
     def get_meter(
         self, name: str, version: str | None = None, schema_url: str | None = None, attributes: Attributes = None
     ) -> metrics.Meter:
         return self._provider().get_meter(name, version, schema_url, attributes)
 
 
-class LazyLoggers(_logs.LoggerProvider):
-    def __init__(self, provider: Callable[[], _logs.LoggerProvider]) -> None:
-        self._provider = provider
-
+class LazyLoggers(_Lazy[_logs.LoggerProvider], _logs.LoggerProvider):
     def get_logger(
         self, name: str, version: str | None = None, schema_url: str | None = None, attributes: Attributes = None
     ) -> _logs.Logger:

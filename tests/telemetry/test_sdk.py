@@ -103,6 +103,8 @@ with trace.get_tracer("app").start_as_current_span("work"):
     metrics.get_meter("app").create_counter("shop.orders").add(1)
     _logs.get_logger("app").emit(body="bought")
 assert "opentelemetry.sdk" in sys.modules
+for provider in (trace.get_tracer_provider(), metrics.get_meter_provider(), _logs.get_logger_provider()):
+    assert provider.force_flush()
 assert telemetry.close()
 """
 
