@@ -88,6 +88,7 @@ class Gatherer:
             if not isinstance(item.value, str) or not item.value or "\0" in item.value:
                 self._problem(item.place, "wants the path of a file, or a list of them", "write include: [more.yaml]")
                 continue
+            item.value = os.path.expanduser(item.value)  # noqa: PTH111 - a glob is no path
             for chosen in self._chosen(item, path.parent):
                 self._one(root, chosen, item)
 

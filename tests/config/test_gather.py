@@ -88,6 +88,13 @@ def test_two_stars_mean_any_folders_but_no_hidden_ones_and_follow_no_link_in_a_c
     ]
 
 
+@pytest.mark.parametrize("written", ["~/more.yaml", "~/*.yaml"])
+def test_an_include_may_name_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    files = {"shop.yaml": f"include: {written}\n", "home/more.yaml": "checks: {of_home: {kind: cpu}}\n"}
+    assert list(load(write(tmp_path, files), {}).checks) == ["of_home"]
+
+
 def test_an_include_may_name_a_variable_and_an_absolute_path(tmp_path: Path) -> None:
     path = write(
         tmp_path, {"shop.yaml": "include: ['${env:PARTS}/*.yaml']\n", "parts/a.yaml": "checks: {cpu: {kind: cpu}}\n"}
