@@ -121,7 +121,8 @@ class OtlpCheck(Check, TlsOptions):
         else:
             exchange = Exchange()
             # An empty ExportTraceServiceRequest is no bytes at all.
-            await self._ask(ctx, exchange, url.under("/v1/traces"), method="POST", headers=tuple(headers.items()))
+            target = url.under("/v1/traces")
+            await self._ask(ctx, exchange, target, method="POST", headers=tuple(headers.items()), judge=_no_page)
             said = "the Collector takes OTLP"
         measured.append(Measurement("collector_duration", sum(exchange.phases.values()), "s"))
         return said
@@ -230,6 +231,14 @@ def _late(pending: deque[Canary], now: float, within: float, what: str, where: s
     while pending and now - pending[0].sent > within:
         pending.popleft()
     raise ProbeError(f"{what}_missing", f"the {what} of {duration_text(age)} ago is not in {where}")
+
+
+def _no_page(response: Response) -> ProbeError | None:
+    """A web server, as on the port of Jaeger's UI, answers any path with a page and 200."""
+    if (response.header("content-type") or "").lower().startswith("text/html"):
+        sentence = f"{response.url} answered with a page: no OTLP receiver is there, whose usual port for HTTP is 4318"
+        return no_error_status(response) or ProbeError("unexpected_answer", sentence)
+    return no_error_status(response)
 
 
 def _found_or_not(response: Response) -> ProbeError | None:

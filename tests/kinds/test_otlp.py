@@ -230,6 +230,9 @@ async def test_a_real_collector_jaeger_and_prometheus_pass_on_what_was_sent(tmp_
                 break
             await asyncio.sleep(0.2)
         assert seen >= {"trace_age", "metric_age"}
+        astray = await Bench().probe(OtlpCheck.model_validate({"name": "astray", "url": line.jaeger.url}))
+        assert (astray.status, astray.error_type) == (Status.FAIL, "unexpected_answer")
+        assert "answered with a page: no OTLP receiver is there" in astray.message
         line.collector.stop()
         broken = await Bench().probe(check)  # whose spans nobody waits for
     assert broken.message.startswith("agent -> Collector: ")
