@@ -5,13 +5,105 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
 
 PARTS = ("", "-wal", "-shm")  # of one database
 _FOR_NOW = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 _FOR_NOW_SQLITE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+_PATIENCE = 1.0  # s that a fork waits for a disk that is slow, and SQLite for a fork
+
+
+class _Gate:
+    """Keeps SQLite and forks apart: where another thread works in SQLite, the child has its global locks taken for ever
+    (sqlite.org/howtocorrupt.html: a connection, too, is for the process alone that opened it)."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self._changed = threading.Condition()
+        self._working = self._forking = 0
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._forking, _PATIENCE)
+            self._working += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._working -= 1
+            self._changed.notify_all()
+
+    def before_fork(self) -> None:
+        with self._changed:
+            self._forking += 1
+            self._changed.wait_for(lambda: not self._working, _PATIENCE)
+
+    def after_fork(self) -> None:
+        with self._changed:
+            self._forking -= 1
+            self._changed.notify_all()
+
+
+_GATE = _Gate()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_GATE.before_fork, after_in_parent=_GATE.after_fork, after_in_child=_GATE.reset)
+
+
+class _Cursor(sqlite3.Cursor):
+    def __next__(self) -> Any:
+        with _GATE:
+            return super().__next__()
+
+    def fetchone(self) -> Any:
+        with _GATE:
+            return super().fetchone()
+
+    def fetchall(self) -> list[Any]:
+        with _GATE:
+            return super().fetchall()
+
+    def __del__(self) -> None:
+        with _GATE, suppress(sqlite3.Error):  # of a connection that is closed
+            self.close()
+
+
+class Connection(sqlite3.Connection):
+    """To a file of ours, or in memory; no process forks while it is in use."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        with _GATE:
+            super().__init__(*arguments, **named)
+
+    def cursor(self, *_: Any) -> _Cursor:  # type: ignore[override]  # one factory is the only one
+        return super().cursor(_Cursor)
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        with _GATE:
+            return self.cursor().execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> sqlite3.Cursor:
+        with _GATE:
+            return self.cursor().executemany(*arguments)
+
+    def executescript(self, *arguments: Any) -> sqlite3.Cursor:
+        with _GATE:
+            return self.cursor().executescript(*arguments)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        with _GATE:
+            return super().__exit__(kind, error, trace)
+
+    def close(self) -> None:
+        with _GATE:
+            super().close()
 
 
 def make(path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from otelhealth.spool.letter import Letter
 from otelhealth.spool.settings import SIGNALS, SignalName
-from otelhealth.sqlite import Opened, make, prepare
+from otelhealth.sqlite import Connection, Opened, make, prepare
 from otelhealth.units import MEMORY
 
 VERSION = 1
@@ -77,7 +77,7 @@ class File:
         self._grown = False
         if path is not None and new:
             make(path)
-        self._connection = sqlite3.connect(path or MEMORY, check_same_thread=False, timeout=2, isolation_level=None)
+        self._connection = Connection(path or MEMORY, check_same_thread=False, timeout=2, isolation_level=None)
         try:
             self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             prepare(self._connection, _SCHEMA, VERSION, log_size=2**22, new=new)

@@ -11,7 +11,7 @@ from otelhealth.clock import Clock
 from otelhealth.errors import OtelHealthError
 from otelhealth.lock import Lock
 from otelhealth.records import History, RenewalRecord
-from otelhealth.sqlite import Opened, is_corrupt, make, move_aside, refuses_for_now
+from otelhealth.sqlite import Connection, Opened, is_corrupt, make, move_aside, refuses_for_now
 from otelhealth.store import tables
 from otelhealth.store.backlog import Batch
 from otelhealth.store.hours import Hours
@@ -153,7 +153,7 @@ class Database:
         make(path)
 
     def _connect(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-        self._connection = sqlite3.connect(self._path, check_same_thread=False, timeout=10)
+        self._connection = Connection(self._path, check_same_thread=False, timeout=10)
         try:
             tables.prepare(self._connection)
             self._ids.update((name, number) for number, name in self._connection.execute("SELECT id, name FROM checks"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from otelhealth.clock import Clock
-from otelhealth.sqlite import identity, make, remove
+from otelhealth.sqlite import Connection, identity, make, remove
 from otelhealth.store.rows import encoded
 from otelhealth.telemetry.windows import SLOT, SLOTS, SPAN, SPANS, Count, Part
 from otelhealth.workers.news import Draft, News
@@ -47,7 +47,7 @@ class Shared:
         self._worker = worker
         self._life = life
         self._clock = clock
-        self._connection: sqlite3.Connection | None = None
+        self._connection: Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._version = -1  # of the data, when it was last read
         self._revision = self._part = 0  # the last that were read
@@ -62,7 +62,7 @@ class Shared:
         """Open or make it; all that it holds."""
         self.close()
         make(self.path)
-        self._connection = sqlite3.connect(self.path, check_same_thread=False, timeout=2, isolation_level=None)
+        self._connection = Connection(self.path, check_same_thread=False, timeout=2, isolation_level=None)
         self._identity = identity(self.path)
         try:
             self._prepare()
