@@ -33,6 +33,7 @@ LAZY_IMPORT = {
     "agent.py": "taking OTLP costs 20 ms of a start and is for those who ask",
     "cli/exec.py": "the supervisor stays small",
     "inside/distro.py": "a program below `exec` has no agent",
+    "inside/resident.py": "a process that only starts others has no agent: it costs 15 MB and half a second",
     "inside/servers.py": "a program that is instrumented and serves nothing pays for no middleware",
     "rounds.py": "an agent that is alone has no use for eleven modules of workers",
     "telemetry/setup.py": "the SDK costs 10 MB and is for user code only",

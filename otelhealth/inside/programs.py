@@ -28,9 +28,14 @@ def forks(words: Sequence[str]) -> bool:
     return program(words) in _FORKING
 
 
+def helps(words: Sequence[str]) -> bool:
+    """Whether no line of the program runs in it."""
+    return any(word.startswith(_TRACKER) for word in words)
+
+
 def leads(words: Sequence[str], environ: Mapping[str, str]) -> bool:
     """Whether its work is done by others that it starts, or it only helps them: the agent belongs to one of those."""
-    if any(word.startswith(_TRACKER) for word in words):
+    if helps(words):
         return True
     match program(words):
         case "uvicorn":

@@ -11,16 +11,19 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel_context
 
-from otelhealth.agent import CLOSING, Agent, read
 from otelhealth.config.sources import Sources
 from otelhealth.errors import OtelHealthError
 from otelhealth.inside.children import at_their_end
 from otelhealth.inside.environment import CONFIG, path_of
 from otelhealth.inside.programs import forks, leads
 from otelhealth.stderr import say
+
+if TYPE_CHECKING:
+    from otelhealth.agent import Agent
 
 _SUPPRESS = "suppress_instrumentation"  # what the official instrumentations look for: the agent's own work is no trace
 
@@ -47,7 +50,11 @@ class Resident:
         if _has_its_own_way():
             say("the exporters that OTEL_*_EXPORTER or OTEL_CONFIG_FILE names send by themselves, without the spool")
             return False
-        return forks(sys.orig_argv) or leads(sys.orig_argv, os.environ) or self.begin()
+        if forks(sys.orig_argv):
+            import otelhealth.agent  # noqa: F401, PLC0415 - once for all that it forks
+
+            return True
+        return leads(sys.orig_argv, os.environ) or self.begin()
 
     def begin(self) -> bool:
         """Make the agent, give its providers to the process, and let it work."""
@@ -56,6 +63,8 @@ class Resident:
         if (gevent := sys.modules.get("gevent.monkey")) and gevent.is_module_patched("threading"):
             say("this program runs without its agent: gevent has replaced its threads; start it by otelhealth exec")
             return False
+        from otelhealth.agent import Agent, read  # noqa: PLC0415 - a process that only starts others has none
+
         sources = Sources()
         try:
             config = read(None, sources, os.environ)
@@ -75,6 +84,8 @@ class Resident:
         agent, self._agent = self._agent, None
         if agent is None:
             return
+        from otelhealth.agent import CLOSING  # noqa: PLC0415 - as above
+
         self._stopping.set()
         if self._loop is not None:
             with suppress(RuntimeError):  # it has just ended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import MutableMapping
@@ -15,6 +16,7 @@ from otelhealth.inside import servers
 from otelhealth.inside.children import at_their_end
 from otelhealth.inside.defaults import set_defaults
 from otelhealth.inside.marks import INSTRUMENTED, leave
+from otelhealth.inside.programs import helps
 from otelhealth.telemetry.configurator import Configurator
 from otelhealth.telemetry.detector import INSTANCE, without_instance
 from otelhealth.telemetry.resource import FOLDER
@@ -25,6 +27,8 @@ _ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES"
 
 def start() -> None:
     """Instrument this process, as its interpreter starts. Raises what an instrumentation raises."""
+    if helps(sys.orig_argv):
+        return
     leave(Path(os.environ[FOLDER]), INSTRUMENTED)
     _own_instance(os.environ)
     set_defaults(os.environ)

@@ -242,6 +242,12 @@ def test_what_a_program_recorded_last_is_not_lost_when_it_ends(tmp_path: Path, r
     assert "Traceback" not in said(tmp_path)
 
 
+def test_a_process_in_which_nothing_of_the_program_runs_loads_no_agent(tmp_path: Path) -> None:
+    code = "from multiprocessing.resource_tracker import main; import sys; print('otelhealth.agent' in sys.modules)"
+    with instrumented(tmp_path, [sys.executable, "-c", code]) as process:
+        assert process.communicate(timeout=60)[0] == b"False\n"
+
+
 def test_an_address_that_is_taken_is_no_error(tmp_path: Path, receiver: Receiver) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
